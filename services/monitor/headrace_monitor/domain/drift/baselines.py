@@ -121,13 +121,10 @@ def _stretches(counts: Ints) -> Ints:
 
 def _values(limits: Floats, counts: Ints, stretch: Ints) -> Floats:
     """For each group the mean middle of its bins, by their rows; outside, the nearest end."""
-    lows, highs = limits[:-1], limits[1:]
-    middles = np.where(
-        np.isfinite(lows) & np.isfinite(highs),
-        lows / 2 + highs / 2,
-        np.where(np.isfinite(lows), lows, np.where(np.isfinite(highs), highs, 0.0)),
-    )
-    weights = np.maximum(counts, 1e-6)
+    lows = np.where(np.isfinite(limits[:-1]), limits[:-1], limits[1:])
+    highs = np.where(np.isfinite(limits[1:]), limits[1:], limits[:-1])
+    middles = np.where(np.isfinite(lows), lows / 2, 0) + np.where(np.isfinite(highs), highs / 2, 0)
+    weights = np.maximum(counts, 1e-6) / max(1, int(counts.sum()))
     inner = np.bincount(stretch, middles * weights) / np.bincount(stretch, weights)
     low = lows[0] if np.isfinite(lows[0]) else inner[0]
     high = highs[-1] if np.isfinite(highs[-1]) else inner[-1]

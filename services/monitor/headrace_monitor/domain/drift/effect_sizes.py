@@ -62,6 +62,7 @@ def wasserstein(expected: Floats, actual: Floats, values: Floats) -> float:
 
     Each group's mass lies at its value, so what is outside of the reference counts as if at its end.
     """
+    values = values / (float(np.abs(values).max()) or 1.0)  # squares of the largest floats are none
     mean = float((expected * values).sum())
     sigma = float(np.sqrt((expected * (values - mean) ** 2).sum()))
     moved = float((np.abs(np.cumsum(expected - actual))[:-1] * np.diff(values)).sum())

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from headrace.data_profiles.profiles import AspectKey, ProfileKey
-from headrace_monitor.domain.clock import Clock
+from headrace_monitor.domain.clock import Clock, Moment
 from headrace_monitor.domain.drift.baselines import Baseline
 from headrace_monitor.domain.drift.drift_book import DriftBook
 from headrace_monitor.domain.drift.events import Ints
@@ -99,7 +99,9 @@ class DriftDesk:
         self, query: DriftQuery, write: Callable[[Sequence[SubjectDrift]], Result]
     ) -> Result:
         """How the versions that are asked for stand, the newest first, as `write` makes of it there."""
-        return await self._ingestion.run_in_thread(lambda: write(list(self._answers(query))))
+        return await self._ingestion.run_in_thread(
+            lambda: write(list(answers(self._book, query, self._clock())))
+        )
 
     async def reset(self, model: str, version: int, part: str | None) -> int:
         """Learn anew what rows are compared with, of one slice or of all; give of how many that is.
@@ -110,32 +112,35 @@ class DriftDesk:
             lambda: self._book.reset(model, version, part, self._clock())
         )
 
-    def _answers(self, query: DriftQuery) -> Iterator[SubjectDrift]:
-        known = [each for each in self._book.subjects.values() if _is_asked(each.key, query)]
-        minute, room = self._clock().now_ns // MINUTE_NS, MAX_FIELDS
-        for subject in sorted(known, key=lambda each: -each.key.version):
-            answer = self._answer(subject, query, minute)
-            kept = answer.fields[:room]
-            room -= len(kept)
-            left_out = len(answer.fields) - len(kept)
-            yield replace(answer, fields=kept, left_out_fields=left_out)
-        for key in self._book.untested:
-            if _is_asked(key, query) and key not in self._book.subjects:
-                yield SubjectDrift(key, None, 0, 0, (), (), (), (), untested=True)
 
-    def _answer(self, subject: Subject, query: DriftQuery, minute: int) -> SubjectDrift:
-        model, version, _ = subject.key
-        panel = subject.panel
-        return SubjectDrift(
-            subject.key,
-            panel.baselines[0] if panel else None,
-            subject.compared_rows,
-            subject.first.rows if subject.first else 0,
-            _ordered(_fields(panel, query, minute)) if panel else (),
-            self._book.slices_of(model, version),
-            self._book.slice_causes(model, version),
-            panel.closed[::-1] if panel else (),
-        )
+def answers(book: DriftBook, query: DriftQuery, moment: Moment) -> Iterator[SubjectDrift]:
+    """How the versions that are asked for stand, the newest first."""
+    known = [each for each in book.subjects.values() if _is_asked(each.key, query)]
+    minute, room = moment.now_ns // MINUTE_NS, MAX_FIELDS
+    for subject in sorted(known, key=lambda each: -each.key.version):
+        answer = _answer(book, subject, query, minute)
+        kept = answer.fields[:room]
+        room -= len(kept)
+        left_out = len(answer.fields) - len(kept)
+        yield replace(answer, fields=kept, left_out_fields=left_out)
+    for key in book.untested:
+        if _is_asked(key, query) and key not in book.subjects:
+            yield SubjectDrift(key, None, 0, 0, (), (), (), (), untested=True)
+
+
+def _answer(book: DriftBook, subject: Subject, query: DriftQuery, minute: int) -> SubjectDrift:
+    model, version, _ = subject.key
+    panel = subject.panel
+    return SubjectDrift(
+        subject.key,
+        panel.baselines[0] if panel else None,
+        subject.compared_rows,
+        subject.first.rows if subject.first else 0,
+        _ordered(_fields(panel, query, minute)) if panel else (),
+        book.slices_of(model, version),
+        book.slice_causes(model, version),
+        panel.closed[::-1] if panel else (),
+    )
 
 
 def _is_asked(key: ProfileKey, query: DriftQuery) -> bool:

@@ -83,6 +83,6 @@ def _grouped(panel: Panel, counts: Mapping[AspectKey, Counts]) -> Ints:
     total = np.zeros(panel.reference.size, np.int64)
     for baseline, span in zip(panel.baselines, panel.spans, strict=True):
         found = counts.get(baseline.key)
-        if found is not None and found.size <= baseline.groups.size:
+        if found is not None and found.size == baseline.groups.size:
             total[span.first : span.last] = baseline.grouped(found)
     return total

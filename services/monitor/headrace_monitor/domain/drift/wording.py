@@ -33,6 +33,8 @@ def change_of(baseline: Baseline, rows: Ints, concern: Concern) -> str:
 
 def _label_change(labels: Sequence[str], expected: Ints, actual: Ints) -> str:
     moved = np.abs(_share(expected) - _share(actual))[: len(labels)]
+    if not moved.size:
+        return ""
     most = int(moved.argmax())
     return f'"{labels[most]}" {_shares(expected, actual, [most])}'
 
@@ -50,9 +52,10 @@ def _number_change(baseline: Baseline, values: Floats, expected: Ints, actual: I
 
 
 def _moments(values: Floats, counts: Ints) -> tuple[float, float]:
-    share = _share(counts)
+    share, scale = _share(counts), float(np.abs(values).max()) or 1.0
+    values = values / scale  # squares of the largest floats are none
     mean = float((share * values).sum())
-    return mean, float(np.sqrt((share * (values - mean) ** 2).sum()))
+    return mean * scale, float(np.sqrt((share * (values - mean) ** 2).sum())) * scale
 
 
 def _share(counts: Ints) -> Floats:
