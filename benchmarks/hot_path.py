@@ -46,6 +46,7 @@ from headrace.state.route_records import (
     Shadow,
 )
 from headrace_inference.adapters.runtime import onnx_runtime
+from headrace_inference.adapters.sampling_thread import looking_at_rows
 from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
 from headrace_inference.adapters.trace_file import open_trace_file
 from headrace_inference.domain.extensions.trace_settings import TraceSettings
@@ -54,6 +55,11 @@ from headrace_inference.domain.ingress.callers import Callers
 from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.domain.ingress.limits import IngressLimits
 from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
+from headrace_inference.domain.sampling.row_profiles import RowProfiles
+from headrace_inference.domain.sampling.rows import SampledRows
+from headrace_inference.domain.sampling.sampler import Sampler
+from headrace_inference.domain.sampling.slices import slicings
+from headrace_inference.domain.sampling.version_sampler import SamplingRules
 from headrace_inference.domain.scheduling.requests import InferenceRequest
 from headrace_inference.domain.scheduling.runner import Runner
 from headrace_inference.domain.versions.loaded_version import LoadedVersion
@@ -119,6 +125,12 @@ class Variant:
     """Whether every request is traced, into a file."""
     access: Access = OPEN_ACCESS
     """Who may call."""
+    sampled_rows: float = 0.0
+    """Rows a second that are copied and profiled, by a thread of their own."""
+    sliced: bool = False
+    """Whether they are told apart by a header."""
+    id_share: float = 0.0
+    """The share of requests with an id whose answers are kept."""
 
 
 class Rig:
@@ -250,8 +262,12 @@ async def measure(variant: Variant, requests: int) -> list[float]:
         models[name] = replace(model, name=name)
         versions[name, 1] = replace(first, model=name)
     book = StatisticsRegistry()
-    with tempfile.TemporaryDirectory() as folder, _tracing(variant, Path(folder)) as tracer:
-        reconciler = VersionReconciler(Loader(Path(folder)), book, SYSTEM_CLOCK, 2)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        _tracing(variant, Path(folder)) as tracer,
+        _sampling(variant) as sampler,
+    ):
+        reconciler = VersionReconciler(Loader(Path(folder)), book, SYSTEM_CLOCK, 2, sampler=sampler)
         async with reconciler.running():
             reconciler.want(Catalog(1, models, versions))
             while len(reconciler.table.ready) < len(versions):  # noqa: ASYNC110 - they load in threads
@@ -260,6 +276,30 @@ async def measure(variant: Variant, requests: int) -> list[float]:
             if variant.prepare is not None:
                 variant.prepare(rig.front, reconciler.table.ready[MLP.name, 1])
             return [rig.microseconds(variant, burst, requests) for burst in BURSTS]
+
+
+class _Kept:
+    """Takes answers, and does nothing with them."""
+
+    def take(self, rows: SampledRows) -> None:
+        """Nothing."""
+
+    def seen(self, record: VersionRecord, rows: int) -> None:
+        """Nothing."""
+
+
+@contextlib.contextmanager
+def _sampling(variant: Variant) -> Iterator[Sampler | None]:
+    if not variant.sampled_rows and not variant.id_share:
+        yield None
+        return
+    slicing = slicings(["header:user-agent"] if variant.sliced else [])
+    rules = SamplingRules(slicing, variant.id_share)
+    profiles = RowProfiles()
+    by_budget = [profiles] if variant.sampled_rows else []
+    sampler = Sampler(SYSTEM_CLOCK, variant.sampled_rows, rules, by_budget, [_Kept()])
+    with looking_at_rows(sampler):
+        yield sampler
 
 
 @contextlib.contextmanager
@@ -289,6 +329,9 @@ def variants() -> tuple[Variant, list[Variant]]:
         Variant("with a canary and a sticky key", plain, user, route=STICKY),
         Variant("with a shadow at 10 %", plain, route=RouteRecord(1, shadow=Shadow(2, 10.0))),
         Variant("with every request traced", plain, traced=True),
+        Variant("with 2,000 rows a second profiled", plain, sampled_rows=2000.0),
+        Variant("with the same by a header", plain, sampled_rows=2000.0, sliced=True),
+        Variant("with a request id, a tenth kept by it", with_ids(512), id_share=0.1),
         Variant("spread over 50 models", of_models(50), models=50),
         Variant("without statistics", plain, prepare=no_statistics),
         Variant("without templates: scanned, header looked up", plain, prepare=forget_templates),

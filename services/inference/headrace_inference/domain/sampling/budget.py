@@ -8,6 +8,9 @@ from dataclasses import dataclass
 BYTES_PER_SECOND = 16 * 2**20
 """Of rows that are copied, over all versions: 26 images of 3 x 224 x 224 floats."""
 
+FIRST_BYTES = 4 * 2**20
+"""Of one version's rows, before it is known how many come."""
+
 CPU_SHARE = 0.01
 """Of one core, for the thread that looks at them."""
 

@@ -17,12 +17,28 @@ def copied(arrays: Sequence[Array | None], places: Places, rows: int) -> tuple[A
     return tuple([_copied(array, places, rows) for array in arrays])
 
 
+def copied_row(arrays: Sequence[Array | None], place: int, rows: int) -> tuple[Array | None, ...]:
+    """The same of one row, in a quarter of the time."""
+    return tuple(
+        [
+            array[place : place + 1].copy()
+            if array is not None and array.ndim and array.shape[0] == rows
+            else _whole(array, rows)
+            for array in arrays
+        ]
+    )
+
+
 def _copied(array: Array | None, places: Places, rows: int) -> Array | None:
     if array is None:
         return None
     if array.ndim and array.shape[0] == rows:
         return array.take(places, axis=0)
-    return array[np.newaxis].copy() if rows == 1 else None
+    return _whole(array, rows)
+
+
+def _whole(array: Array | None, rows: int) -> Array | None:
+    return array[np.newaxis].copy() if array is not None and rows == 1 else None
 
 
 def size_of(arrays: Sequence[Array | None]) -> int:

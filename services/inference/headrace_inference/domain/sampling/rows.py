@@ -56,7 +56,11 @@ class SampledRows:
 
 
 class RowConsumer(Protocol):
-    """Takes rows, on a thread of the sampler's own and never on the way of a request."""
+    """Takes rows, on a thread of the sampler's own and never on the way of a request.
+
+    Of rows that were taken by the budget it is known to which slices their requests belong, and no more:
+    where nothing is sliced they share one request without an id.
+    """
 
     def take(self, rows: SampledRows) -> None:
         """Look at these."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
@@ -15,6 +16,7 @@ from headrace_inference.domain.clock import Clock
 from headrace_inference.domain.sampling.budget import Demand, allotments
 from headrace_inference.domain.sampling.copying import copied
 from headrace_inference.domain.sampling.rows import RowConsumer, SampledRows
+from headrace_inference.domain.sampling.taken_rows import TakenRows
 from headrace_inference.domain.sampling.version_sampler import (
     Drained,
     SamplingRules,
@@ -25,6 +27,9 @@ logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.5
 """How often rows are handed on, and the budget is divided anew."""
+
+MOST_JOINED = 256
+"""Runs whose rows are joined in one step: others get the interpreter in between."""
 
 _COST_WEIGHT = 0.2
 """Of the newest measurement, in what looking at a row is taken to cost."""
@@ -110,17 +115,18 @@ class Sampler:
     def _hand_on(self, version: VersionSampler, what: Drained) -> None:
         self.dropped_by_id += what.dropped_by_id
         began, rows = self._clock.thread_ns(), 0
-        for taken, probability in what.taken:
-            kept = self._thinned(taken, what.probability / probability)
-            rows += len(kept)
-            if len(kept):
-                _give(self._by_budget, kept)
+        for some in _by_probability(what.taken):
+            for taken in version.maker.joined(some):
+                kept = self._thinned(taken, what.probability / some[0].probability)
+                rows += len(kept)
+                if len(kept):
+                    _give(self._by_budget, kept)
         if what.seen:
             _tell_seen(self._by_budget, version.record, what.seen)
         if rows:
             self._note_cost(version, (self._clock.thread_ns() - began) / 1e9 / rows)
-        for taken in what.by_id:
-            _give(self._by_id, taken)
+        for one in what.by_id:
+            _give(self._by_id, version.maker.rows(one))
         if what.seen:
             _tell_seen(self._by_id, version.record, what.seen)
 
@@ -149,6 +155,14 @@ def chosen(rows: SampledRows, places: np.ndarray[tuple[int], np.dtype[np.intp]])
         outputs=copied(rows.outputs, places, len(rows)),
         lengths={name: lengths[places] for name, lengths in rows.lengths.items()},
     )
+
+
+def _by_probability(taken: Sequence[TakenRows]) -> Iterator[Sequence[TakenRows]]:
+    """Yield those that were taken by the same probability, MOST_JOINED runs at a time."""
+    for _, some in itertools.groupby(taken, lambda one: one.probability):
+        those = list(some)
+        for start in range(0, len(those), MOST_JOINED):
+            yield those[start : start + MOST_JOINED]
 
 
 def _drain(version: VersionSampler) -> Drained:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -13,11 +14,11 @@ import numpy as np
 from headrace.sampled_ids import is_sampled
 from headrace.state.records import VersionRecord
 from headrace_inference.domain.clock import Clock
-from headrace_inference.domain.sampling.copying import copied, size_of
-from headrace_inference.domain.sampling.rows import SampledRequest, SampledRows
-from headrace_inference.domain.sampling.slices import Slicing, slices_of
-from headrace_inference.domain.scheduling.flagged_routes import plain_route
-from headrace_inference.domain.scheduling.requests import Asked, BatchResult, InferenceRequest
+from headrace_inference.domain.sampling.budget import FIRST_BYTES
+from headrace_inference.domain.sampling.copying import copied, copied_row, size_of
+from headrace_inference.domain.sampling.slices import Slicing
+from headrace_inference.domain.sampling.taken_rows import RowMaker, Said, TakenRows, said_by
+from headrace_inference.domain.scheduling.requests import Asked, BatchResult
 
 NEVER = math.inf
 SLACK_ROWS = 4
@@ -45,11 +46,11 @@ class Drained:
     """What came together of one version since it was last asked."""
 
     seen: int = 0
-    taken: list[tuple[SampledRows, float]] = field(default_factory=list)
+    taken: list[TakenRows] = field(default_factory=list)
     """By the budget, with the probability by which they were taken."""
     probability: float = 1.0
     """That of the last of them: those that were taken by a larger one are to be thinned to it."""
-    by_id: list[SampledRows] = field(default_factory=list)
+    by_id: list[TakenRows] = field(default_factory=list)
     dropped_by_id: int = 0
     """About how many rows were to be taken by their ids, and were not."""
     row_bytes: float = 0.0
@@ -76,8 +77,10 @@ class VersionSampler:
         self.lock = lock
         self.is_closed = False
         """Set when the version is unloaded: what it has left is taken, then it is forgotten."""
-        self._labels, self._clock, self._rules = labels, clock, rules
-        self._share = rules.id_share
+        self.maker = RowMaker(record, labels, rules.slicings)
+        """Makes rows of those that were taken, in the sampler's thread."""
+        self._clock, self._rules = clock, rules
+        self._share, self._is_sliced = rules.id_share, bool(rules.slicings)
         self._seen = 0
         self._next = NEVER
         """Rows that are passed by until the next that is taken."""
@@ -119,21 +122,16 @@ class VersionSampler:
     def look_at_lengths(self, lengths: Mapping[str, int], route: str, asked: Asked | None) -> None:
         """The same of a generation, whose prompt and answer have these lengths."""
         self._seen += 1
-        self._next -= 1
-        if self._next >= 0:
-            return
-        self._make_room(1)
-        if self._next > 0:
+        if self._next < 1:
+            self._make_room(1)
+        if self._next >= 1:
+            self._next -= 1
             return
         self._next = self._gap()
-        self._keep(
-            SampledRows(
-                self.record,
-                self._clock.wall_ns(),
-                (self._request(route, asked),),
-                (0,),
-                lengths={name: np.array([value]) for name, value in lengths.items()},
-            )
+        said = (said_by(route, asked),) if self._is_sliced else ()
+        self._taken += 1
+        self._waiting.taken.append(
+            TakenRows(self._clock.wall_ns(), 1, (), (), said, (), lengths, self._probability)
         )
 
     def drain(self) -> Drained:
@@ -154,20 +152,29 @@ class VersionSampler:
             self._set_probability(probability)
 
     def _take(self, result: BatchResult, rows: int) -> None:
+        if not self._waiting.row_bytes:
+            self._learn_size(result, rows)
         self._make_room(rows)
-        places = []
-        place = self._next
+        first = self._next
+        if first >= rows:
+            self._next = first - rows
+            return
+        places = [int(first)]
+        place = first + 1 + self._gap()
         while place < rows:
             places.append(int(place))
             place += 1 + self._gap()
         self._next = place - rows
-        if places:
-            self._keep(self._copy(result, places, rows, inputs=True))
+        self._taken += len(places)
+        self._waiting.taken.append(
+            self._copy(result, places, rows, inputs=True, said=self._is_sliced)
+        )
 
-    def _keep(self, rows: SampledRows) -> None:
-        self._taken += len(rows)
-        self._waiting.row_bytes = _bytes(rows) / len(rows)
-        self._waiting.taken.append((rows, self._probability))
+    def _learn_size(self, result: BatchResult, rows: int) -> None:
+        """Of the first run, so that large rows are few from the beginning."""
+        size = size_of(result.inputs) + size_of(result.outputs)
+        self._waiting.row_bytes = max(1.0, size / max(1, rows))
+        self._most = min(self._most, FIRST_BYTES / self._waiting.row_bytes + SLACK_ROWS)
 
     def _take_by_id(self, result: BatchResult, rows: int) -> None:
         """Take the requests that are among the share by their ids, with all of their rows."""
@@ -194,55 +201,42 @@ class VersionSampler:
             self._waiting.dropped_by_id += len(places)
             return
         self._id_left -= len(places)
-        taken = self._copy(result, places, rows, inputs=self._rules.id_inputs)
-        self._id_bytes += _bytes(taken) + 256 * len(taken)
+        taken = self._copy(result, places, rows, inputs=self._rules.id_inputs, said=True)
+        self._id_bytes += taken.size_bytes + 256 * len(places)
         self._waiting.by_id.append(taken)
 
     def _copy(
-        self, result: BatchResult, places: Sequence[int], rows: int, *, inputs: bool
-    ) -> SampledRows:
-        requests, numbers = self._origins(result, places)
-        at = np.array(places, np.intp)
-        return SampledRows(
-            self.record,
+        self, result: BatchResult, places: Sequence[int], rows: int, *, inputs: bool, said: bool
+    ) -> TakenRows:
+        if len(places) == 1:
+            place = places[0]
+            taken_in = copied_row(result.inputs, place, rows) if inputs else ()
+            taken_out = copied_row(result.outputs, place, rows)
+        else:
+            at = np.array(places, np.intp)
+            taken_in = copied(result.inputs, at, rows) if inputs else ()
+            taken_out = copied(result.outputs, at, rows)
+        origins, numbers = _origins(result, places) if said else ((), ())
+        return TakenRows(
             self._clock.wall_ns(),
-            requests,
+            len(places),
+            taken_in,
+            taken_out,
+            origins,
             numbers,
-            copied(result.inputs, at, rows) if inputs else (),
-            copied(result.outputs, at, rows),
-            labels=self._labels,
-        )
-
-    def _origins(
-        self, result: BatchResult, places: Sequence[int]
-    ) -> tuple[list[SampledRequest], list[int]]:
-        """The request of each row, and which of its rows it is; the places ascend."""
-        requests, numbers = [], []
-        index, first_rows = -1, result.first_rows
-        sampled = SampledRequest()
-        for place in places:
-            if index < 0 or place >= first_rows[index + 1]:
-                index = max(index, 0)
-                while place >= first_rows[index + 1]:
-                    index += 1
-                sampled = self._request_of(result.requests[index])
-            requests.append(sampled)
-            numbers.append(place - first_rows[index])
-        return requests, numbers
-
-    def _request_of(self, request: InferenceRequest) -> SampledRequest:
-        return self._request(plain_route(request.route), request.asked)
-
-    def _request(self, route: str, asked: Asked | None) -> SampledRequest:
-        if asked is None:
-            return SampledRequest(route=route)
-        return SampledRequest(
-            asked.id_text,
-            route,
-            slices_of(asked, self._rules.slicings),
-            dict(asked.header.parameters),
+            probability=self._probability,
         )
 
 
-def _bytes(rows: SampledRows) -> int:
-    return size_of(rows.inputs) + size_of(rows.outputs)
+def _origins(result: BatchResult, places: Sequence[int]) -> tuple[list[Said], list[int]]:
+    """What the request of each row said, and which of its rows it is; the places ascend."""
+    origins, numbers = [], []
+    index, first_rows = -1, result.first_rows
+    for place in places:
+        if index < 0 or place >= first_rows[index + 1]:
+            index = bisect_right(first_rows, place, max(index, 0)) - 1
+            request = result.requests[index]
+            said = said_by(request.route, request.asked)
+        origins.append(said)
+        numbers.append(place - first_rows[index])
+    return origins, numbers
