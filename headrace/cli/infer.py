@@ -60,6 +60,9 @@ async def infer(
         list[str] | None,
         typer.Option(metavar="NAME=TEXT", help="A header to send; a route may look at it."),
     ] = None,
+    request_id: Annotated[
+        str, typer.Option("--id", help="The request's id, by which it may be labelled later.")
+    ] = "",
     save: Save = None,
 ) -> None:
     """Run a model on given inputs and print what it answers.
@@ -79,6 +82,7 @@ async def infer(
             outputs=wanted,
             classes=best,
             headers=headers,
+            request_id=request_id,
         )
     if save is not None:
         save.mkdir(parents=True, exist_ok=True)
