@@ -7,11 +7,10 @@ from pathlib import Path
 
 from headrace.registry.v1 import registry_service_pb2 as pb
 from headrace_monitor.adapters.registry.link import RegistryLink, open_registry_link
-from headrace_monitor.domain.catalog.catalog import NOT_LOADED, CatalogModel, state_over
+from headrace_monitor.domain.catalog.catalog import CatalogModel
 from headrace_monitor.domain.catalog.history import weights_of
 from headrace_monitor.settings import Settings
 from tests.rpc.registry_fixtures import eventually, onnx_file, push, running_registry
-from tests.rpc.replica_fixtures import running_replica
 
 
 def settings(data: Path, address: str) -> Settings:
@@ -32,11 +31,6 @@ def has(link: RegistryLink, model: str, *versions: int) -> Callable[[], bool]:
 def model(link: RegistryLink) -> CatalogModel:
     """What the catalog has of the model."""
     return link.catalog.snapshot.models["digits"]
-
-
-def state(link: RegistryLink, number: int) -> str:
-    """The state of a version over all replicas."""
-    return state_over(link.catalog.snapshot.replicas.of("digits", number))
 
 
 async def test_the_catalog_is_listed_and_then_follows_every_change(
@@ -102,10 +96,8 @@ async def test_it_is_kept_while_the_registry_is_away_and_catches_up_when_it_is_b
         await opened.__aexit__(None, None, None)
 
 
-async def test_versions_have_their_states_over_replicas_and_a_history(
-    redis_url: str, namespace: str, tmp_path: Path
-) -> None:
-    """A version that is served is READY, an older one is not loaded; who pushed what and why is read."""
+async def test_a_model_has_a_history(redis_url: str, namespace: str, tmp_path: Path) -> None:
+    """Who pushed and moved what, and why; and how the route spread requests from when on."""
     async with (
         running_registry(redis_url, namespace, tmp_path / "registry") as registry,
         open_registry_link(settings(tmp_path, registry.address)) as link,
@@ -118,12 +110,6 @@ async def test_versions_have_their_states_over_replicas_and_a_history(
             pb.UpdateRouteRequest(route=route, allow_unready=True), metadata=metadata
         )
         await eventually(has(link, "digits", 3, 2, 1))
-        link.catalog.asked()
-        async with running_replica(
-            redis_url, tmp_path / "replica", registry.address, namespace=namespace
-        ):
-            await eventually(lambda: state(link, 3) == "READY")
-            assert NOT_LOADED == state(link, 2)
         history = await link.histories.of("digits")
     assert ["version.push"] * 3 + ["route.update"] == [mark.kind for mark in history.marks[-4:]]
     assert ("ada", "3 is better") == (history.marks[-1].actor, history.marks[-1].reason)

@@ -191,6 +191,13 @@ class _Head(msgspec.Struct):
 
     model_version: str = ""
     parameters: dict[str, object] = {}
+    system_fingerprint: str = ""
+    """Of a text: `model/version-…`, which answered."""
+
+    @property
+    def version(self) -> str:
+        """The version that answered; '' where it is not told."""
+        return self.model_version or self.system_fingerprint.rpartition("/")[2].partition("-")[0]
 
 
 def _told(status: int, found: bytes, replica: str, milliseconds: float) -> bytes:
@@ -206,7 +213,7 @@ def _told(status: int, found: bytes, replica: str, milliseconds: float) -> bytes
     return msgspec.json.encode(
         {
             "status": status,
-            "version": head.model_version or None,
+            "version": head.version or None,
             "route": head.parameters.get(ROUTE),
             "replica": replica,
             "milliseconds": round(milliseconds, 3),
