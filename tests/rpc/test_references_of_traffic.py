@@ -16,7 +16,7 @@ from headrace.monitor.v1 import profile_service_pb2 as pb
 from headrace.monitor.v1 import profile_service_pb2_grpc
 from headrace_inference.app import Replica
 from tests.rpc.grpc_fixtures import request
-from tests.rpc.monitors import running_monitor
+from tests.rpc.monitors import running_monitor, seconds
 from tests.rpc.registry_fixtures import eventually, onnx_file, push, running_registry
 from tests.rpc.replica_fixtures import running_replica
 from tests.rpc.test_cli_access import Commands
@@ -61,11 +61,20 @@ async def test_traffic_becomes_the_reference_that_it_is_counted_by(
             version = replica.reconciler.table.ready["digits", 1]
             await eventually(lambda: version.door.checks is not None)
             await stub.ModelInfer(request("digits", ROWS))
+            answer = await stub.ModelInfer(request("digits", ROWS[:1] + np.float32(100)))
+        (counts,) = (await monitor.query(model="digits", window=seconds(60))).statistics
+        page = (await monitor.get("/metrics"))[1]
         found = await profiles.QueryProfiles(asked)
-    counted, before = (each.total for each in found.profiles)
+    before, counted = sorted((each.total for each in found.profiles), key=lambda one: one.reference)
     assert (1, True) == (none_yet.status, "SAMPLES_INVALID" in none_yet.error)
     assert ("traffic", 64) == (made.document["source"], made.document["rows"])
     assert ("", made.document["digest"]) == (before.reference, counted.reference)
-    assert 64 == counted.rows == before.rows
-    assert 64 == sum(next(each for each in counted.counts if each.field == "input x[0]").counts)
+    assert (65, 64) == (counted.rows, before.rows)
+    assert "input x[0]" == answer.parameters["headrace.flagged"].string_param
+    (violations,) = [each for each in counts.measures if each.name == "schema_violations"]
+    assert {"input x[0]": 1} == dict(violations.labels.counts)
+    assert (
+        'headrace_schema_violations_total{field="input x[0]",model="digits",version="1"} 1' in page
+    )
+    assert 65 == sum(next(each for each in counted.counts if each.field == "input x[0]").counts)
     assert shown.document["fields"][0]["lowest"] < ROWS[:, 0].min()
