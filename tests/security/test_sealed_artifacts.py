@@ -13,10 +13,12 @@ import pytest
 
 from headrace import AsyncClient, errors
 from headrace.artifacts.sealing import CHUNK_BYTES, sealed_bytes
+from headrace.registry.v1 import reference_service_pb2 as pb
 from headrace.service.object_store import ObjectStore, blob_key
 from tests.rpc.registry_fixtures import (
     RunningRegistry,
     error_of,
+    eventually,
     external_data_files,
     onnx_file,
     push,
@@ -26,6 +28,7 @@ from tests.rpc.registry_fixtures import (
 )
 from tests.rpc.test_inference_cache import replica
 from tests.rpc.test_object_store import Bucket, S3Server, bucket_at, s3_server
+from tests.rpc.test_registry_references import service, set_one
 from tests.unit.headrace.artifacts.test_sealing import key_file
 
 DIGEST = hashlib.sha256(onnx_file()).hexdigest()
@@ -74,6 +77,28 @@ async def test_a_replica_opens_what_the_registry_sealed(
                 assert 0o600 == cached.stat().st_mode & 0o777
     assert sealed_bytes(len(onnx_file())) == len(blob)
     assert onnx_file()[:16] not in blob
+
+
+async def test_a_reference_is_sealed_as_artifacts_are(
+    redis_url: str, namespace: str, tmp_path: Path, bucket: Bucket
+) -> None:
+    """A replica opens it by its key; the server has nothing to read, and in the end nothing."""
+    key = key_file(tmp_path, os.urandom(32))
+    sealing = {"blob_store": bucket.url, "seal_key_file": key}
+    async with running_registry(redis_url, namespace, tmp_path / "data", **sealing) as running:
+        await push(running, onnx_file())
+        made = await set_one(running)
+        blob, content = stored(bucket, made.digest), await read_blob(running, made.digest)
+        folder = tmp_path / "replica"
+        async with replica(redis_url, namespace, folder, NOBODY, **sealing):
+            await eventually((folder / "references" / made.digest).exists)
+        kept = (folder / "references" / made.digest).read_bytes()
+        await service(running).DeleteReference(pb.DeleteReferenceRequest(name=made.name))
+        gone = await error_of(read_blob(running, made.digest))
+    assert content == kept
+    assert b"input x[0]" in content
+    assert (sealed_bytes(len(content)), False) == (len(blob), b"input x[0]" in blob)
+    assert "BLOB_NOT_FOUND" == gone.reason
 
 
 async def test_parts_of_a_sealed_artifact_are_read_from_anywhere(

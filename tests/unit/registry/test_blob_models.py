@@ -7,10 +7,11 @@ import asyncio
 from hypothesis import given
 
 from headrace.state.catalog import Catalog
+from headrace.state.record_collections import REFERENCES
 from headrace.state.records import VersionRecord
 from headrace.state.version_map import VersionMap
 from headrace_registry.domain.blob_models import BlobModels
-from tests.unit.registry.blob_steps import BLOBS, MODELS, STEPS, version_with
+from tests.unit.registry.blob_steps import BLOBS, MODELS, STEPS, version_with, with_references
 
 
 @given(steps=STEPS)
@@ -25,6 +26,30 @@ def test_blobs_are_of_the_models_whose_versions_have_them(
             pushed = None if blobs is None else version_with(model, number, blobs)
             catalog = catalog.updated(catalog.revision + 1, {}, {(model, number): pushed})
             expected = {
+                (file.sha256, one.model) for one in catalog.versions.values() for file in one.files
+            }
+            found = {
+                (blob, model)
+                for blob in BLOBS
+                for model in MODELS
+                if await blob_models.is_of(blob, catalog, model.__eq__)
+            }
+            assert expected == found
+
+    asyncio.run(follow())
+
+
+@given(steps=STEPS)
+def test_blobs_are_of_the_models_whose_references_they_are(
+    steps: list[tuple[str, int, list[str] | None]],
+) -> None:
+    """Whoever may read a model may read how its data looked."""
+
+    async def follow() -> None:
+        catalog, blob_models = Catalog(), BlobModels()
+        for model, number, blobs in steps:
+            catalog = with_references(catalog, model, number, blobs)
+            expected = {(each.sha256, each.model) for each in catalog.of(REFERENCES).values()} | {
                 (file.sha256, one.model) for one in catalog.versions.values() for file in one.files
             }
             found = {

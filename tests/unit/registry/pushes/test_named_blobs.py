@@ -8,10 +8,11 @@ from hypothesis import given
 from headrace import errors
 from headrace.state.catalog import Catalog
 from headrace.state.codec import encode
+from headrace.state.record_collections import REFERENCES
 from headrace.state.records import VersionRecord
 from headrace.state.version_map import VersionMap
 from headrace_registry.domain.pushes.named_blobs import NamedBlobs
-from tests.unit.registry.blob_steps import BLOBS, STEPS, version_with
+from tests.unit.registry.blob_steps import BLOBS, STEPS, version_with, with_references
 
 
 @given(steps=STEPS)
@@ -24,6 +25,21 @@ def test_what_versions_name_follows_the_changes(
         pushed = None if blobs is None else version_with(model, number, blobs)
         catalog = catalog.updated(catalog.revision + 1, {}, {(model, number): pushed})
         expected = {file.sha256 for one in catalog.versions.values() for file in one.files}
+        found = named.of(catalog)
+        assert expected == {blob for blob in BLOBS if blob in found}
+
+
+@given(steps=STEPS)
+def test_what_references_name_follows_the_changes(
+    steps: list[tuple[str, int, list[str] | None]],
+) -> None:
+    """A blob that versions share, or their references, stays named until the last goes."""
+    catalog, named = Catalog(), NamedBlobs()
+    for model, number, blobs in steps:
+        catalog = with_references(catalog, model, number, blobs)
+        expected = {each.sha256 for each in catalog.of(REFERENCES).values()} | {
+            file.sha256 for one in catalog.versions.values() for file in one.files
+        }
         found = named.of(catalog)
         assert expected == {blob for blob in BLOBS if blob in found}
 
