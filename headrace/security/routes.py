@@ -47,6 +47,7 @@ ROUTES: Mapping[tuple[str, str], Permission] = {
     },
     ("GET", "/api/v1/models/{model}/quality"): _READ,
     ("GET", "/api/v1/models/{model}/drift"): _READ,
+    ("GET", "/api/v1/models/{model}/requests"): _READ,
     ("POST", "/api/v1/models/{model}/labels"): Permission(Scope.MODEL, Verb.LABEL),
     ("GET", "/api/v1/models/{model}/profiles"): _READ,
     ("POST", "/api/v1/models/{model}/drift/reset"): Permission(Scope.MODEL, Verb.PUSH),

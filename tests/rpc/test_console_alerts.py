@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from headrace.monitor.v1 import telemetry_pb2
 from tests.rpc.alerting import Scene, alerting
+from tests.rpc.monitors import NOW, SECOND, report, timestamp
 
 API = "/api/v1"
 
@@ -86,3 +88,37 @@ async def test_rules_objectives_and_profiles_are_told_and_a_baseline_is_reset(
     assert (400, "INVALID_QUERY") == (status, json.loads(text)["reason"])
     assert (200, {"reset_count": 0}) == reset
     assert (400, "CHANGE_INVALID") == (no_version[0], no_version[1]["reason"])
+
+
+def told(*requests: tuple[str, str, int]) -> telemetry_pb2.TelemetryReport:
+    """A report of answers: of each request its id, its slice, and its row."""
+    made: telemetry_pb2.TelemetryReport = report("a", 1)
+    made.predictions.extend(
+        telemetry_pb2.Prediction(
+            model="digits",
+            version=1,
+            request_id=name,
+            row=row,
+            time=timestamp(NOW - 10 * SECOND),
+            label="3",
+            slices=[part],
+        )
+        for name, part, row in requests
+    )
+    made.prediction_share = 1.0
+    return made
+
+
+async def test_the_newest_requests_of_a_slice_are_told(tmp_path: Path) -> None:
+    """By their ids, once each, and since a time alone."""
+    async with alerting(tmp_path) as scene:
+        rows = [("r1", "header x=eu", 0), ("r1", "header x=eu", 1), ("r2", "header x=us", 0)]
+        await scene.monitor.send([told(*rows)])
+        all_of_them = await get(scene, "/models/digits/requests?version=1")
+        of_slice = await get(scene, "/models/digits/requests?slice=header%20x%3Deu")
+        later = await get(scene, f"/models/digits/requests?since={NOW // SECOND}")
+        other = await get(scene, "/models/digits/requests?version=2")
+    assert ["r1", "r2"] == [each["id"] for each in all_of_them["requests"]]
+    (found,) = of_slice["requests"]
+    assert ("r1", "3", NOW / SECOND - 10) == (found["id"], found["answer"], found["at"])
+    assert ([], []) == (later["requests"], other["requests"])

@@ -225,6 +225,7 @@ CONSOLE: Mapping[tuple[str, str], str] = {
     ("GET", "/api/v1/models/{model}/series"): _READ,
     ("GET", "/api/v1/models/{model}/quality"): _READ,
     ("GET", "/api/v1/models/{model}/drift"): _READ,
+    ("GET", "/api/v1/models/{model}/requests"): _READ,
     ("POST", "/api/v1/models/{model}/labels"): _LABEL,
     ("GET", "/api/v1/models/{model}/audit"): _READ,
     ("GET", "/api/v1/models/{model}/calls"): _READ,

@@ -37,12 +37,14 @@ from headrace_monitor.domain.ingestion.ingestion import Ingestion, open_ingestio
 from headrace_monitor.domain.ingestion.report_memory import ReportMemory
 from headrace_monitor.domain.ledger.ledger import Ledger
 from headrace_monitor.domain.ledger.windows import resolutions
+from headrace_monitor.domain.quality.recent_requests import RecentRequests
 from headrace_monitor.domain.queries.query_engine import QueryEngine
 from headrace_monitor.domain.telemetry.known_layouts import KnownLayouts
 from headrace_monitor.settings import Settings
 from headrace_monitor.wire.console.api_alerts import AlertsApi
 from headrace_monitor.wire.console.api_drift import DriftApi
 from headrace_monitor.wire.console.api_profiles import ProfilesApi
+from headrace_monitor.wire.console.api_requests import RequestsApi
 from headrace_monitor.wire.console.attention import AttentionCounts
 from headrace_monitor.wire.grpc.alert_servicer import AlertServicer
 from headrace_monitor.wire.grpc.drift_servicer import register as register_drift
@@ -114,7 +116,14 @@ async def open_monitor(
             drift_parts = drift.make_parts(settings)
             layouts = KnownLayouts()
             profile_book = profiles.make_book(settings, layouts)
-            books: tuple[Book, ...] = (profile_book, quality_book, drift_parts.book, alert_book)
+            recent_requests = RecentRequests()
+            books: tuple[Book, ...] = (
+                profile_book,
+                quality_book,
+                recent_requests,
+                drift_parts.book,
+                alert_book,
+            )
             calls = CallMetrics(SERVICES, spans=spans)
             registry = metrics.build_registry(ledger, clock, calls)
             registry.register(drift_parts.gauges)
@@ -168,6 +177,7 @@ async def open_monitor(
                     link,
                     AlertsApi(alert_servicer, Sight(rights.access)),
                     DriftApi(drift_servicer),
+                    RequestsApi(recent_requests),
                     ProfilesApi(profile_servicer),
                     attention=AttentionCounts(alert_book, drift_parts.book.open_findings),
                     is_secure=tls is not None,

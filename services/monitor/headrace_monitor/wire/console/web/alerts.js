@@ -69,11 +69,13 @@ function Details({ alert }) {
 }
 
 // The requests that show what is wrong, by their ids.
-export function Requests({ ids, open }) {
-  if (!ids?.length) return null;
-  return html`<details class="alternative" open=${open}><summary>${ids.length === 1 ? "The request that shows it" : `${ids.length} requests that show it`}</summary>
-    <div class="wide" tabindex="0"><table><thead><tr><th scope="col">Request's id</th><th scope="col"><span class="hidden-text">Copy</span></th></tr></thead>
-      <tbody>${ids.map((id) => html`<tr key=${id}><td class="mono">${id}</td><td class="num"><${Copy} text=${id} /></td></tr>`)}</tbody></table></div></details>`;
+export function Requests({ ids, requests = (ids || []).map((id) => ({ id })), title = "that show it" }) {
+  if (!requests.length) return null;
+  const told = requests.some((each) => each.at);
+  return html`<details class="alternative"><summary>${requests.length === 1 ? "1 request" : `${requests.length} requests`} ${title}</summary>
+    <div class="wide" tabindex="0"><table><thead><tr><th scope="col">Request's id</th>${told && html`<th scope="col">When</th><th scope="col">Slices</th><th scope="col">Answer</th>`}<th scope="col"><span class="hidden-text">Copy</span></th></tr></thead>
+      <tbody>${requests.map((each) => html`<tr key=${each.id}><td class="mono">${each.id}</td>${told && html`<td><${Time} at=${each.at} /></td><td>${(each.slices || []).filter(Boolean).join(", ")}</td>
+        <td>${each.answer}${each.confidence ? html` <span class="soft">${share(each.confidence, 3)}</span>` : ""}</td>`}<td class="num"><${Copy} text=${each.id} /></td></tr>`)}</tbody></table></div></details>`;
 }
 
 function Acknowledge({ alert, onClose, onDone }) {

@@ -84,9 +84,11 @@ function Field({ name, version, field, slice, found, alert }) {
   const drawn = usePoll(pathOf(name, "/drift", { version, field, slice, stretch, distributions: "true" }), 10);
   const alerts = usePoll(alert ? "/api/v1/alerts" : "", 0);
   const ids = alerts.data?.alerts?.find((each) => each.id === alert)?.request_ids;
+  const finding = found.flatMap((each) => each.findings)[0];
+  const since = finding ? Math.floor(finding.since_time) : 0;
+  const recent = usePoll(finding && !ids?.length ? pathOf(name, "/requests", { version, slice, since }) : "", 15);
   const told = drawn.data || (drawn.error ? null : drawn.previous);
   const aspects = (told?.versions?.[0]?.fields || []).filter((each) => each.field === field && each.distributions);
-  const finding = found.flatMap((each) => each.findings)[0];
   return html`<section class="card stack" aria-label=${field}>
     <div class="bar"><h2 class="grow">${field}</h2><${Chip} look="plain">${slice || "all requests"}</${Chip}>
       <${Segments} label="The newest rows" options=${STRETCHES} value=${stretch} onChange=${(next) => change({ stretch: next }, { replace: true })} />
@@ -94,6 +96,6 @@ function Field({ name, version, field, slice, found, alert }) {
     ${finding && html`<p class="note warn"><span><strong>${finding.change || CONCERNS[finding.concern]}</strong> since <${Time} at=${finding.since_time} /> (${ago(finding.since_time)}), found <${Time} at=${finding.found_time} />.</span></p>`}
     <${Problem} error=${drawn.error} old=${drawn.data && drawn.at} onRetry=${drawn.reload} />
     ${!told && drawn.loading ? html`<${Skeleton} height=${280} />` : aspects.length ? html`<div class=${aspects.length > 1 ? "halves" : "stack"}>${aspects.map((each) => html`<${Compared} key=${each.aspect} row=${each} />`)}</div>` : !drawn.error && html`<p class="hint">There are not yet rows to compare.</p>`}
-    <${Requests} ids=${ids} />
+    ${ids?.length ? html`<${Requests} ids=${ids} />` : html`<${Requests} requests=${recent.data?.requests} title=${slice ? "of this slice since it began" : "since it began"} />`}
   </section>`;
 }
