@@ -28,7 +28,7 @@ MonitorAddress = Annotated[
 ]
 MonitorHttpAddress = Annotated[
     str | None,
-    _option("GATEWAY_MONITOR_HTTP_ADDRESS", "The monitor's HTTP address, for its dashboard."),
+    _option("GATEWAY_MONITOR_HTTP_ADDRESS", "The monitor's HTTP address, for its console."),
 ]
 Data = Annotated[
     Path | None,

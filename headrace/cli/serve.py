@@ -202,9 +202,9 @@ def _as_json(calls: Calls | None, served: Served) -> dict[str, str]:
 
 def _print_calls(where: dict[str, Any], served: Sequence[Served]) -> None:
     lines = [line for each in served for line in _lines(where, each, alone=len(served) == 1)]
-    dashboard = f"Dashboard: http://{where['monitor_http']}/"
+    console = f"Console: http://{where['monitor_http']}/"
     api = f"REST API: http://{where['inference'][0]['http']}/docs"
-    print("\n".join([*lines, "", f"{dashboard}   {api}   Ctrl-C here stops all"]), flush=True)
+    print("\n".join([*lines, "", f"{console}   {api}   Ctrl-C here stops all"]), flush=True)
 
 
 def _lines(where: dict[str, Any], served: Served, *, alone: bool) -> list[str]:

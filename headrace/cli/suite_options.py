@@ -110,7 +110,7 @@ InferenceMetricsPort = Annotated[
 ]
 MonitorPort = Annotated[int | None, _port("HEADRACE_MONITOR_GRPC_PORT", 8200, "Monitor, gRPC")]
 MonitorHttpPort = Annotated[
-    int | None, _port("HEADRACE_MONITOR_HTTP_PORT", 8201, "Monitor, dashboard and metrics")
+    int | None, _port("HEADRACE_MONITOR_HTTP_PORT", 8201, "Monitor, console and metrics")
 ]
 
 

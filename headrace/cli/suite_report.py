@@ -55,7 +55,7 @@ def _by_gateway(where: dict[str, Any]) -> list[str]:
         return []
     gateway = f"https://{gateway}" if where["tls"] else gateway
     metrics = f"http://{where['gateway_http']}/metrics"
-    return [f"  gateway    {gateway}   gRPC, gRPC-Web, REST and the dashboard   metrics {metrics}"]
+    return [f"  gateway    {gateway}   gRPC, gRPC-Web, REST and the console   metrics {metrics}"]
 
 
 def _shared(where: dict[str, Any], rpc: str, web: str) -> list[str]:

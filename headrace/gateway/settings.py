@@ -28,7 +28,7 @@ class Settings(PeerTlsSettings):
     monitor_address: str = ""
     """The monitor's gRPC address, for queries of statistics; without one they are not offered."""
     monitor_http_address: str = ""
-    """The monitor's HTTP address, for its dashboard; without one that is not offered."""
+    """The monitor's HTTP address, for its console; without one that is not offered."""
     plain_replicas: bool = False
     """Whether replicas are called in plaintext though registry and monitor are called over TLS: the native
     front, which is the fast one, has none. Only where nobody else reaches them, nor the way to them."""

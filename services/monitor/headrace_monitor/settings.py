@@ -43,7 +43,7 @@ class Settings(PeerTlsSettings, AccessSettings, OtlpSettings):
     """The folder that keeps telemetry over a restart."""
 
     namespace: str = "default"
-    """The suite's name in its shared state; shown on the dashboard."""
+    """The suite's name in its shared state; shown in the console."""
 
     host: str = "127.0.0.1"
     """The address to listen on."""
@@ -52,7 +52,7 @@ class Settings(PeerTlsSettings, AccessSettings, OtlpSettings):
     """The port of headrace.monitor.v1; 0 takes a free one."""
 
     http_port: int = 8201
-    """The port of the dashboard, /healthz, /readyz and /metrics; 0 takes a free one."""
+    """The port of the console, /healthz, /readyz and /metrics; 0 takes a free one."""
 
     gateway_folder: Path | None = None
     """A folder of two Unix sockets, grpc.sock and http.sock, beside the ports, for a gateway on this
