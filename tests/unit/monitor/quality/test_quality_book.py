@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headrace_monitor.domain.quality.figures import QualityKey
 from headrace_monitor.domain.quality.labels import LabelCounts
 from headrace_monitor.domain.telemetry.report import NANOSECONDS
 from tests.unit.monitor.quality.books import DAY_NS, NOW_NS, StoredBook, answer, label
@@ -25,7 +26,7 @@ def test_the_order_does_not_matter(rows: dict[int, tuple[str, str]], data: st.Da
         if kind == "restart":
             book.reopen()
         elif kind == "answer":
-            book.tell(answer(number, rows[number][0]))
+            book.tell(answer(number, rows[number][0], score=number / 10))
         else:
             book.label(label(number, rows[number][1]))
     (found,) = book.ask()
@@ -39,6 +40,12 @@ def test_the_order_does_not_matter(rows: dict[int, tuple[str, str]], data: st.Da
         expected[pair] = expected.get(pair, 0) + 1
     assert expected == counted
     assert len(rows) == book.book.totals.joined
+    book.tell(
+        answer(9, "yes", confidence=0.5)
+    )  # a weight of another kind is not counted with these
+    learnt = book.book.tallies.learnt(QualityKey("digits", 1)).judged
+    assert len(rows) == sum(no + yes for no, yes in learnt.values())
+    assert sum(true == "yes" for _, true in rows.values()) == sum(yes for _, yes in learnt.values())
 
 
 @settings(deadline=None, max_examples=40)

@@ -87,6 +87,16 @@ class Interned:
         """The class with a number."""
         return OTHER if number >= _BEYOND else self._tables.classes[version][number]
 
+    def agrees(self, version: int, positive: int) -> bool:
+        """Return whether weights of a version are of this class, as its first was; -1: of the one answered.
+
+        Others cannot be counted together with those.
+        """
+        if version not in self._tables.positives:
+            self._tables.positives[version] = positive
+            self.is_changed = True
+        return self._tables.positives[version] == positive
+
     def encode(self) -> bytes:
         """All tables."""
         return msgspec.msgpack.encode(self._tables)
@@ -104,6 +114,8 @@ class _Tables(msgspec.Struct):
     versions: list[tuple[str, int]] = []
     slices: list[tuple[str, ...]] = []
     classes: list[list[str]] = []
+    positives: dict[int, int] = {}
+    """By version the class that its scores are of; -1 where there are confidences."""
 
 
 def _numbered(names: Iterable[str]) -> dict[str, int]:

@@ -11,7 +11,7 @@ from headrace_monitor.domain.quality.interned import Interned
 from headrace_monitor.domain.quality.kept_answers import HAS_TRUTH, IS_NUMBER, KeptAnswers, key_of
 from headrace_monitor.domain.quality.labels import Outcome
 from headrace_monitor.domain.quality.tallies import Judgement, Tally, bin_of
-from headrace_monitor.domain.quality.tallies_by_time import TalliesByTime
+from headrace_monitor.domain.quality.tallies_by_time import TalliesByTime, TallyKey
 from headrace_monitor.domain.quality.tallies_by_time import key_of as tally_key_of
 from headrace_monitor.domain.telemetry.prediction import Prediction
 
@@ -119,6 +119,8 @@ class Joining:
         place = -1 if weight is None else bin_of(weight)
         has_positive = prediction.score is not None
         positive = names.class_number(version, prediction.positive) if has_positive else -1
+        if place >= 0 and not names.agrees(version, positive):
+            place = positive = -1
         number = float(names.class_number(version, answer))
         return _Row(version, slices, time_ms, number, 0.0, 0, place, positive, 0)
 
@@ -131,7 +133,7 @@ class Joining:
         self._answers.touch(place)
 
     def _count(self, row: _Row, sign: int, steady_ns: int) -> None:
-        for tally in self._tallies_of(row, sign, steady_ns):
+        for _, tally in self._tallies_of(row, sign, steady_ns):
             if row.is_number:
                 tally.count_number(sign)
             else:
@@ -140,11 +142,15 @@ class Joining:
 
     def _judge(self, row: _Row, sign: int, steady_ns: int) -> None:
         delay = max(row.told_ms - row.time_ms, 0) / 1e3
-        for tally in self._tallies_of(row, sign, steady_ns):
+        for key, tally in self._tallies_of(row, sign, steady_ns):
             if row.is_number:
                 tally.judge_number(row.content - row.truth, delay, sign)
-            else:
-                tally.judge_class(self._judgement(row), delay, sign)
+                continue
+            judgement = self._judgement(row)
+            tally.judge_class(judgement, delay, sign)
+            if judgement.bin >= 0:
+                event = sign * judgement.is_event
+                self._tallies.learn(key, judgement.bin, sign - event, event)
 
     def _judgement(self, row: _Row) -> Judgement:
         is_right = row.content == row.truth
@@ -159,14 +165,14 @@ class Joining:
     def _class_name(self, row: _Row, number: float) -> str:
         return "" if number < 0 else self._names.class_name(row.version, int(number))
 
-    def _tallies_of(self, row: _Row, sign: int, steady_ns: int) -> Iterator[Tally]:
+    def _tallies_of(self, row: _Row, sign: int, steady_ns: int) -> Iterator[tuple[TallyKey, Tally]]:
         """Yield those that count an answer; from one that is kept no more, nothing is taken away."""
         model, number = self._names.version_of(row.version)
         for name in ("", *self._names.slices_of(row.slices)):
             key = tally_key_of(QualityKey(model, number, name), row.time_ms * MS_NS)
             tally = self._tallies.at(key, steady_ns) if sign > 0 else self._tallies.find(key)
             if tally is not None:
-                yield tally
+                yield key, tally
 
 
 def _class(truth: str | float) -> str:

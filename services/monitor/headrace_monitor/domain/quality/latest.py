@@ -19,7 +19,7 @@ from headrace_monitor.domain.telemetry.report import NANOSECONDS
 FRESH_SECONDS = 15.0
 """How often figures are made anew, of versions and slices of which something was counted."""
 
-PAUSE_SECONDS = 1.0
+PAUSE_SECONDS = 2.0
 """How soon they are made anew after labels came."""
 
 _BEFORE_EVERY_NS = 600 * NANOSECONDS
@@ -40,7 +40,7 @@ class LastDay:
 @dataclass(frozen=True, slots=True)
 class _Known:
     tally: Tally
-    learnt: Tally
+    judged: Mapping[int, tuple[int, int]]
     figures: QualityFigures
 
 
@@ -78,7 +78,7 @@ class LatestQuality:
 
     async def _made(self, one: Gathered) -> _Known:
         old = self._known.get(one.key)
-        if old is not None and (old.tally, old.learnt) == (one.tally, one.learnt.tally):
+        if old is not None and (old.tally, old.judged) == (one.tally, one.learnt.judged):
             return old
         return await self._desk.work(lambda: _made(one))
 
@@ -95,5 +95,5 @@ class LatestQuality:
 
 
 def _made(one: Gathered) -> _Known:
-    figures = measured(one, calibrate(one.learnt.tally.judged))
-    return _Known(one.tally, one.learnt.tally, figures)
+    figures = measured(one, calibrate(one.learnt.judged))
+    return _Known(one.tally, one.learnt.judged, figures)

@@ -12,7 +12,7 @@ from headrace_monitor.domain.ingestion.ingestion import Ingestion
 from headrace_monitor.domain.quality.figures import QualityFigures, QualityQuery
 from headrace_monitor.domain.quality.labels import Label, LabelCounts
 from headrace_monitor.domain.quality.quality_book import QualityBook, Totals
-from headrace_monitor.domain.quality.questions import Gathered, figures_of, gather
+from headrace_monitor.domain.quality.questions import Gathered, Gathering, figures_of
 from headrace_monitor.domain.telemetry.report import NANOSECONDS
 from headrace_monitor.domain.threads import Result, run_in
 
@@ -76,9 +76,11 @@ class QualityDesk:
         """Add up what a question is about; unless it is `limited`, of any number of versions."""
         end_ns = query.end_ns or self._clock().now_ns
         asked = replace(query, end_ns=end_ns)
-        return await self._ingestion.run_in_thread(
-            lambda: (gather(self._book.tallies, asked, limited=limited), self._book.copied_totals())
-        )
+        run = self._ingestion.run_in_thread
+        gathering = await run(lambda: Gathering(self._book.tallies, asked, limited=limited))
+        while await run(gathering.add_some):
+            pass
+        return gathering.gathered(), await run(self._book.copied_totals)
 
     async def work(self, work: Callable[[], Result]) -> Result:
         """Do what takes some time, where questions are answered."""

@@ -23,7 +23,12 @@ from headrace_monitor.domain.quality.figures import (
 )
 from headrace_monitor.domain.quality.regression import number_figures
 from headrace_monitor.domain.quality.tallies import OTHER, Tally
-from headrace_monitor.domain.quality.tallies_by_time import STRETCH_NS, TalliesByTime
+from headrace_monitor.domain.quality.tallies_by_time import (
+    STRETCH_NS,
+    Learnt,
+    TalliesByTime,
+    TallyKey,
+)
 from headrace_monitor.domain.telemetry.report import NANOSECONDS
 
 MAX_STEPS = 200
@@ -34,6 +39,9 @@ OLD_NS = 7 * 24 * 3600 * NANOSECONDS
 """An estimate that learnt from labels of answers that are older than so says it."""
 
 MAX_CONFUSION = 10_000
+
+TOGETHER = 100
+"""Tallies that are added up in one go, in up to 50 ms: reports get their turn in between."""
 
 
 @dataclass(slots=True)
@@ -47,52 +55,68 @@ class Gathered:
     learnt: Learnt
 
 
-@dataclass(slots=True)
-class Learnt:
-    """The labels of a version and slice up to the end of a question."""
-
-    tally: Tally
-    newest_ns: int = 0
-    """The end of the newest stretch that has labels."""
-
-
-def gather(tallies: TalliesByTime, query: QualityQuery, *, limited: bool = True) -> list[Gathered]:
-    """Add up the tallies of a question, in the thread that changes them.
+class Gathering:
+    """Adds up the tallies of a question, some at a time, in the thread that changes them.
 
     A stretch of 10 minutes belongs to the step in which it begins; the first begins with the stretch in
     which the window begins. Raises InvalidArgument (INVALID_QUERY) for too many steps.
     """
-    begin = (query.end_ns - query.window_ns) // STRETCH_NS
-    end = -(-query.end_ns // STRETCH_NS)
-    per_step = max(-(-query.step_ns // STRETCH_NS), 1) if query.step_ns else max(end - begin, 1)
-    if (end - begin) > MAX_STEPS * per_step:
-        raise _too_many("step", f"must cut the window into at most {MAX_STEPS} stretches")
-    found: dict[tuple[QualityKey, int], Gathered] = {}
-    learnt: dict[QualityKey, Learnt] = {}
-    for at, tally in tallies.items():
-        key = QualityKey(at.model, at.version, at.slice)
-        if at.stretch >= end or not _is_asked(query, key):
-            continue
-        known = learnt.setdefault(key, Learnt(Tally()))
-        if tally.judged:
-            known.tally.add_judged(tally)
-            known.newest_ns = max(known.newest_ns, (at.stretch + 1) * STRETCH_NS)
-        if at.stretch >= begin:
-            step = (at.stretch - begin) // per_step
-            one = found.get((key, step))
-            if one is None:
-                start_ns = (begin + step * per_step) * STRETCH_NS
-                stop_ns = min(start_ns + per_step * STRETCH_NS, query.end_ns)
-                one = found[key, step] = Gathered(key, start_ns, stop_ns, Tally(), known)
-            one.tally.add(tally)
-    answers = [one for one in found.values() if not one.tally.is_empty]
-    if limited and len(answers) > MAX_ANSWERS:
-        raise _too_many(
-            "model", f"has {len(answers)} stretches, versions and slices: ask for fewer"
+
+    def __init__(
+        self, tallies: TalliesByTime, query: QualityQuery, *, limited: bool = True
+    ) -> None:
+        self._tallies = tallies
+        self._end_ns = query.end_ns
+        self._begin = (query.end_ns - query.window_ns) // STRETCH_NS
+        end = -(-query.end_ns // STRETCH_NS)
+        whole = max(end - self._begin, 1)
+        self._per_step = max(-(-query.step_ns // STRETCH_NS), 1) if query.step_ns else whole
+        if whole > MAX_STEPS * self._per_step:
+            raise _too_many("step", f"must cut the window into at most {MAX_STEPS} stretches")
+        self._limited = limited
+        self._found: dict[tuple[QualityKey, int], Gathered] = {}
+        self._learnt: dict[QualityKey, Learnt] = {}
+        self._left = [
+            at
+            for at, _ in tallies.items()
+            if self._begin <= at.stretch < end and _is_asked(query, QualityKey(*at[:3]))
+        ]
+
+    def add_some(self) -> bool:
+        """Add the next ones up; False once there are no more."""
+        some, self._left = self._left[:TOGETHER], self._left[TOGETHER:]
+        for at in some:
+            tally = self._tallies.peek(at)
+            if tally is not None and not tally.is_empty:
+                self._add(at, tally)
+        return bool(self._left)
+
+    def _add(self, at: TallyKey, tally: Tally) -> None:
+        key, step = QualityKey(*at[:3]), (at.stretch - self._begin) // self._per_step
+        one = self._found.get((key, step))
+        if one is None:
+            if self._limited and len(self._found) >= MAX_ANSWERS:
+                raise _too_many("model", f"has over {MAX_ANSWERS} stretches, versions and slices")
+            learnt = self._learnt.setdefault(key, self._tallies.learnt(key))
+            start_ns = (self._begin + step * self._per_step) * STRETCH_NS
+            stop_ns = min(start_ns + self._per_step * STRETCH_NS, self._end_ns)
+            one = self._found[key, step] = Gathered(key, start_ns, stop_ns, Tally(), learnt)
+        one.tally.add(tally)
+
+    def gathered(self) -> list[Gathered]:
+        """Return what was added up."""
+        return sorted(
+            self._found.values(),
+            key=lambda one: (one.key.model, one.key.version, one.key.slice, one.start_ns),
         )
-    return sorted(
-        answers, key=lambda one: (one.key.model, one.key.version, one.key.slice, one.start_ns)
-    )
+
+
+def gather(tallies: TalliesByTime, query: QualityQuery) -> list[Gathered]:
+    """Add all up at once. Raises InvalidArgument (INVALID_QUERY)."""
+    gathering = Gathering(tallies, query)
+    while gathering.add_some():
+        pass
+    return gathering.gathered()
 
 
 def figures_of(gathered: Sequence[Gathered]) -> list[QualityFigures]:
@@ -100,7 +124,7 @@ def figures_of(gathered: Sequence[Gathered]) -> list[QualityFigures]:
     calibrations: dict[QualityKey, Calibration | None] = {}
     for one in gathered:
         if one.key not in calibrations:
-            calibrations[one.key] = calibrate(one.learnt.tally.judged)
+            calibrations[one.key] = calibrate(one.learnt.judged)
     return [measured(one, calibrations[one.key]) for one in gathered]
 
 

@@ -126,10 +126,6 @@ class Tally(msgspec.Struct):
             _add(self.confusion.setdefault(predicted, {}), truths)
         for predicted, bins in other.seen.items():
             _add(self.seen.setdefault(predicted, {}), bins)
-        self.add_judged(other)
-
-    def add_judged(self, other: Tally) -> None:
-        """Add alone what another knows of how often answers of a bin were right."""
         for place, (no, yes) in other.judged.items():
             old_no, old_yes = self.judged.get(place, (0, 0))
             self.judged[place] = (old_no + no, old_yes + yes)

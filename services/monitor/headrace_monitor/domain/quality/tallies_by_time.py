@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import msgspec
@@ -32,12 +33,27 @@ class _Kept(msgspec.Struct, array_like=True):
     tally: Tally
 
 
+@dataclass(slots=True)
+class Learnt:
+    """How often answers of each bin were right, or positive, of all that is kept of a version and slice."""
+
+    judged: dict[int, tuple[int, int]] = field(default_factory=dict)
+    newest_ns: int = 0
+    """The end of the newest stretch that has labels."""
+
+    def count(self, place: int, no: int, yes: int) -> None:
+        """Add to a bin, or take away from it."""
+        old_no, old_yes = self.judged.get(place, (0, 0))
+        self.judged[place] = (old_no + no, old_yes + yes)
+
+
 class TalliesByTime:
     """All tallies; `changed` and `gone` are keys that differ from what is stored."""
 
     def __init__(self, most: int = MAX_TALLIES) -> None:
         self._most = most
         self._kept: dict[TallyKey, _Kept] = {}
+        self._learnt: dict[QualityKey, Learnt] = {}
         self.changed: set[TallyKey] = set()
         self.gone: set[TallyKey] = set()
         self.is_trimmed = False
@@ -66,6 +82,22 @@ class TalliesByTime:
         self.changed.add(key)
         return kept.tally
 
+    def peek(self, key: TallyKey) -> Tally | None:
+        """The tally as it is, to look at."""
+        kept = self._kept.get(key)
+        return kept.tally if kept else None
+
+    def learn(self, key: TallyKey, place: int, no: int, yes: int) -> None:
+        """Count for all times what is counted in a tally's bin."""
+        learnt = self._learnt.setdefault(QualityKey(*key[:3]), Learnt())
+        learnt.count(place, no, yes)
+        learnt.newest_ns = max(learnt.newest_ns, (key.stretch + 1) * STRETCH_NS)
+
+    def learnt(self, key: QualityKey) -> Learnt:
+        """What the labels of a version and slice teach, for another thread."""
+        known = self._learnt.get(key, Learnt())
+        return Learnt(dict(known.judged), known.newest_ns)
+
     def items(self) -> Iterator[tuple[TallyKey, Tally]]:
         """Yield all."""
         for key, kept in self._kept.items():
@@ -80,7 +112,9 @@ class TalliesByTime:
             self._drop(kept.key)
 
     def _drop(self, key: TallyKey) -> None:
-        del self._kept[key]
+        gone = self._kept.pop(key)
+        for place, (no, yes) in gone.tally.judged.items():
+            self.learn(key, place, -no, -yes)
         self.changed.discard(key)
         self.gone.add(key)
 
@@ -98,6 +132,9 @@ class TalliesByTime:
         """Take up what was stored."""
         found = [msgspec.msgpack.decode(data, type=_Kept) for data in stored]
         self._kept = {each.key: each for each in sorted(found, key=lambda one: one.since_ns)}
+        for each in found:
+            for place, (no, yes) in each.tally.judged.items():
+                self.learn(each.key, place, no, yes)
 
 
 def stored_key(key: TallyKey) -> bytes:
