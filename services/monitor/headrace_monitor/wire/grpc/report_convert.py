@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from typing import cast
 
 from headrace import errors, packed_histograms
 from headrace.errors import FieldViolation
@@ -83,12 +84,15 @@ def report_from_parts(
         violations.append(FieldViolation("sent_time", "must be after 1970"))
     taken: list[VersionTelemetry] = []
     for index, version in enumerate(versions):
-        wrong = list(_version_violations(f"versions[{index}]", version))
-        violations += wrong
-        if len(violations) >= MAX_VIOLATIONS:
-            break
-        if not wrong:
-            taken.append(_version_from_proto(version))
+        tally = _NewTally.of(version)
+        if not tally.is_plain(version):
+            wrong = list(_version_violations(f"versions[{index}]", version))
+            violations += wrong
+            if len(violations) >= MAX_VIOLATIONS:
+                break
+            if wrong:
+                continue
+        taken.append(tally.telemetry(version.model, version.version))
     if violations:
         violations = violations[:MAX_VIOLATIONS]
         first = violations[0]
@@ -111,59 +115,106 @@ def report_from_parts(
     )
 
 
-def _version_from_proto(proto: telemetry_pb2.VersionTelemetry) -> VersionTelemetry:
-    tally = _NewTally()
-    for name, short in _FIELDS_BY_KIND[Kind.COUNTER]:
-        if count := getattr(proto, name):
-            tally.values[short] = count
-    for name, short in _GROUPED_FIELDS:
-        if counts := getattr(proto, name):
-            tally.values[short] = dict(counts)
-    for name, short in _FIELDS_BY_KIND[Kind.HISTOGRAM]:
-        if proto.HasField(name):
-            tally.add_histogram(short, getattr(proto, name))
-    for measure in proto.measures[:MAX_MEASURES]:
-        if of := measure.WhichOneof("value"):  # None for a kind that is not known here
-            tally.add_measure(measure, of)
-    encoded, values = encoding.encode_packed(tally.values, tally.histograms)
-    if tally.further:
-        whole = encoding.encode(encoding.decode_sum([encoded, *tally.further]))
-        return VersionTelemetry(proto.model, proto.version, whole, encoding.values_of(whole))
-    return VersionTelemetry(proto.model, proto.version, encoded, values)
-
-
 class _NewTally:
     """Values of a version by the short keys of their measures; histograms stay packed."""
 
-    __slots__ = ("further", "histograms", "values")
+    __slots__ = ("further", "histograms", "is_odd", "values")
 
     def __init__(self) -> None:
-        self.values: dict[str, object] = {}
+        self.values: dict[str, int | dict[str, int] | dict[int, int]] = {}
         self.histograms: dict[str, PackedHistogram] = {}
-        self.further: list[bytes] = []
+        self.further: list[_NewTally] = []
         """What came a second time, by its name."""
+        self.is_odd = False
+
+    @classmethod
+    def of(cls, proto: telemetry_pb2.VersionTelemetry) -> _NewTally:
+        """Take what a version did, as it is: it may be wrong."""
+        tally = cls()
+        for name, short in _FIELDS_BY_KIND[Kind.COUNTER]:
+            if count := getattr(proto, name):
+                tally.values[short] = count
+        for name, short in _GROUPED_FIELDS:
+            if counts := getattr(proto, name):
+                tally.values[short] = dict(counts)
+        for name, short in _FIELDS_BY_KIND[Kind.HISTOGRAM]:
+            if proto.HasField(name):
+                tally.add_histogram(short, getattr(proto, name))
+        for measure in proto.measures[:MAX_MEASURES]:
+            of = measure.WhichOneof("value")  # None for a kind that is not known here
+            if of:
+                tally.add_measure(measure, of)
+            else:
+                tally.is_odd = True
+        return tally
+
+    def is_plain(self, proto: telemetry_pb2.VersionTelemetry) -> bool:
+        """True where nothing can be wrong; else somebody has to look at each field, which takes longer."""
+        return not (
+            self.is_odd
+            or self.further
+            or len(proto.model) > MAX_NAME_LENGTH
+            or not 0 <= proto.version <= MAX_COUNT
+            or not all(map(_is_plain_value, self.values.values()))
+            or not all(map(_is_plain_histogram, self.histograms.values()))
+        )
+
+    def telemetry(self, model: str, version: int) -> VersionTelemetry:
+        """Encode it; nothing may be wrong."""
+        encoded, values = encoding.encode_packed(self.values, self.histograms)
+        if self.further:
+            parts = [encoded, *(each.telemetry("", 0).encoded for each in self.further)]
+            encoded = encoding.sum_of(parts)
+            values = encoding.values_of(encoded)
+        return VersionTelemetry(model, version, encoded, values)
 
     def add_measure(self, measure: telemetry_pb2.Measure, of: str) -> None:
         """Add one that came by its name."""
         key, field = _content(measure)
         short = encoding.short_key(key)
+        known = BY_NAME.get(measure.name)
+        self.is_odd |= known is None or known.key != key
         if short in self.values or short in self.histograms:
             other = _NewTally()
             other.add_measure(measure, of)
-            self.further.append(encoding.encode_packed(other.values, other.histograms)[0])
+            self.further.append(other)
         elif isinstance(field, telemetry_pb2.Histogram):
             self.add_histogram(short, field)
         elif field:
-            self.values[short] = field if isinstance(field, int) else dict(field)
+            self.values[short] = (
+                field if isinstance(field, int) else cast("dict[str, int]", dict(field))
+            )
 
     def add_histogram(self, short: str, field: telemetry_pb2.Histogram) -> None:
         """Add a histogram, if anything was counted in it."""
         packed = field.buckets, field.bucket_counts
-        if not field.buckets and field.counts:  # of an older replica
-            packed = packed_histograms.pack(Histogram.from_coarse(field.counts, 0))
-        if packed[0] or field.sum_ns:
+        if field.counts:
+            self.is_odd = True
+            if not field.buckets:  # of an older replica
+                packed = packed_histograms.pack(Histogram.from_coarse(field.counts, 0))
+        if packed[0] or packed[1] or field.sum_ns:
             width = packed_histograms.width_in(*packed)
             self.histograms[short] = PackedHistogram(*packed, field.sum_ns, width)
+
+
+def _is_plain_value(value: int | dict[str, int] | dict[int, int]) -> bool:
+    if isinstance(value, int):
+        return 0 <= value <= MAX_COUNT
+    counts = value.values()
+    return (
+        len(value) <= MAX_KEYS
+        and min(counts) >= 0
+        and max(counts) <= MAX_COUNT
+        and all(map(_is_plain_key, value))
+    )
+
+
+def _is_plain_key(key: str | int) -> bool:
+    return 1 <= len(key) <= MAX_NAME_LENGTH if isinstance(key, str) else key >= 0
+
+
+def _is_plain_histogram(histogram: PackedHistogram) -> bool:
+    return 0 < histogram.width < _LONGEST and histogram.sum_ns >= 0
 
 
 def _content(measure: telemetry_pb2.Measure) -> tuple[str, Field]:
