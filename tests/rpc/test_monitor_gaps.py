@@ -142,10 +142,10 @@ async def test_a_replica_that_flushes_is_complete_and_one_that_cannot_is_not(
 async def test_trimmed_windows_are_marked(tmp_path: Path) -> None:
     """Where windows went for want of memory, or for their age, the answer says from when on it is whole."""
     clock = FakeClock()
+    versions = [telemetry([MILLISECOND], version=each) for each in range(1, 301)]
     async with running_monitor(tmp_path, clock, window_memory_mb=1) as monitor:
         for number in range(1, 13):
             clock.pass_by(60 * SECOND)
-            versions = [telemetry([number], version=each) for each in range(1, 301)]
             await monitor.send([report("a", number, *versions, end_ns=clock.now_ns())])
         whole = await monitor.query(window=seconds(5))
         trimmed = await monitor.query(window=seconds(719))

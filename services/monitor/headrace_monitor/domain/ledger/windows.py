@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count, islice
 from typing import NamedTuple
 
 from headrace_monitor.domain.clock import Moment
@@ -95,6 +95,8 @@ class Windows:
         self._steady_ns = 0
         self._several: dict[int, deque[_SeveralTallies]] = {each.seconds: deque() for each in kept}
         """By resolution, the cells that hold several tallies, in the order of their windows."""
+        self._revisions: dict[WindowKey, int] = {}
+        self._next_revision = count(1)
         self._gone: set[WindowKey] = set()
         self._changed: set[WindowKey] = set()
 
@@ -111,6 +113,10 @@ class Windows:
     def opened(self, window: WindowKey) -> int:
         """Give when a window was opened, by the steady time."""
         return self._opened[window.resolution][window.start]
+
+    def revision(self, window: WindowKey) -> int:
+        """A number that is another one after each change of a window; 0 where there is none."""
+        return self._revisions.get(window, 0)
 
     def changed(self) -> list[WindowKey]:
         """The windows that changed since `mark_stored`, and are still there."""
@@ -169,7 +175,9 @@ class Windows:
         if self._cells.put(window, cell.series, encoded):
             over_ns = self._steady_ns + 2 * cell.resolution * NANOSECONDS
             self._several[cell.resolution].append(_SeveralTallies(over_ns, window, cell.series))
-        self._changed.add(WindowKey(cell.resolution, cell.start))
+        key = WindowKey(cell.resolution, cell.start)
+        self._changed.add(key)
+        self._revisions[key] = next(self._next_revision)
         while self._cells.size_bytes > self._limit_bytes:
             self._make_room()
 
@@ -239,6 +247,7 @@ class Windows:
     def _drop(self, window: WindowKey) -> None:
         del self._opened[window.resolution][window.start]
         self._cells.drop(self._windows[window.resolution].pop(window.start))
+        self._revisions.pop(window, None)
         self._gone.add(window)
         floor = max(self._floors[window.resolution], window.start + window.resolution)
         self._set_floor(window.resolution, floor)

@@ -12,8 +12,10 @@ from headrace import errors
 from headrace_monitor.domain.clock import Clock, Moment
 from headrace_monitor.domain.ledger.ledger import Ledger
 from headrace_monitor.domain.ledger.totals import OTHER
+from headrace_monitor.domain.ledger.windows import Windows
 from headrace_monitor.domain.queries import time_ranges
 from headrace_monitor.domain.queries.time_ranges import TimeRange
+from headrace_monitor.domain.queries.window_sums import MAX_WINDOWS, WindowSums
 from headrace_monitor.domain.replicas import coverage, gaps
 from headrace_monitor.domain.replicas.coverage import Stretch
 from headrace_monitor.domain.replicas.gaps import Gap, Reason
@@ -105,6 +107,7 @@ class QueryEngine:
 
     def __init__(self, ledger: Ledger, clock: Clock, thread: Executor | None = None) -> None:
         self._ledger = ledger
+        self._sums = WindowSums(ledger.windows)
         self._clock = clock
         self._thread = thread
 
@@ -140,7 +143,7 @@ class QueryEngine:
         return moment, end_ns - query.window_ns, end_ns
 
     def _answers(self, query: Query, steps: list[TimeRange], moment: Moment) -> list[Statistics]:
-        cells, folded = _cells(self._ledger, query, steps)
+        cells, folded = _cells(self._ledger.windows, self._sums, query, steps)
         sessions = dict(self._ledger.sessions)
         known = [*gaps.gaps_of_sessions(sessions, moment), *folded]
         floor_ns = self._ledger.windows.floors[steps[0].resolution] * NANOSECONDS
@@ -153,7 +156,9 @@ Cells = dict[int, dict[Series, list[bytes]]]
 """By the number of a step, whose numbers, and the encoded tallies that they add up from."""
 
 
-def _cells(ledger: Ledger, query: Query, steps: list[TimeRange]) -> tuple[Cells, list[Gap]]:
+def _cells(
+    windows: Windows, sums: WindowSums, query: Query, steps: list[TimeRange]
+) -> tuple[Cells, list[Gap]]:
     """Collect the cells that the query asks for, and find where versions are folded.
 
     The steps follow one another, and all but the last are as long.
@@ -162,7 +167,10 @@ def _cells(ledger: Ledger, query: Query, steps: list[TimeRange]) -> tuple[Cells,
     length = steps[0].last + resolution - first
     cells: Cells = defaultdict(lambda: defaultdict(list))
     folded: set[int] = set()
-    for start, series, encoded in ledger.windows.between(resolution, first, last):
+    wanted = range(first, last + 1, resolution)
+    is_usual = not query.by_replica and not query.model and len(wanted) <= MAX_WINDOWS
+    found = sums.between(wanted) if is_usual else windows.between(resolution, first, last)
+    for start, series, encoded in found:
         step = (start - first) // length
         if series.model == OTHER.model:
             folded.add(step)
