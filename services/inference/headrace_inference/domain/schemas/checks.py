@@ -158,10 +158,10 @@ def _enforced(
 
 
 def _by_row(array: Array, rows: int) -> Array:
-    """The array with a flattened row in each row; one that has other rows counts as one."""
-    if array.ndim and array.shape[0] == rows:
-        return array.reshape(rows, -1)
-    return array.reshape(1, -1) if rows == 1 else array.reshape(0, array.size)
+    """The array with a flattened row in each row; without any where it has other rows, or nothing."""
+    if not array.size or (rows != 1 and array.shape[:1] != (rows,)):
+        return np.empty((0, 0))
+    return array.reshape(rows, -1)
 
 
 def _numbers(categories: Sequence[str] | None) -> npt.NDArray[np.float64] | None:

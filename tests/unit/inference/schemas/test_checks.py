@@ -1,0 +1,148 @@
+"""What was learnt of fields, compared with the inputs of runs of any datatype and shape."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from headrace.data_profiles.layouts import FieldKind, FieldLayout, Layout, Place
+from headrace.data_profiles.profiles import Profile
+from headrace.data_profiles.references import FieldSchema, Reference, Source
+from headrace.datatypes import NUMPY_DTYPES, Datatype
+from headrace.state.records import Signature, TensorSpec
+from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
+from headrace_inference.domain.scheduling.flagged_routes import FlaggedRoute, plain_route
+from headrace_inference.domain.scheduling.watchdog import RunWatchdog
+from headrace_inference.domain.schemas.checks import SchemaChecks, checks_of
+from tests.unit.inference.versions.test_streamed_responses import (
+    CountingRunner,
+    PartsSink,
+    request,
+    streaming,
+)
+
+AGE = FieldSchema(18.0, 90.0)
+COLOUR = FieldSchema(categories=("red", "green"))
+GRADE = FieldSchema(categories=("1", "2.5"))
+PERHAPS = FieldSchema(0.0, 1.0, missing_rate=0.2)
+
+
+def checks(
+    schema: FieldSchema, columns: tuple[int, ...] = (-1,), word: str = "reject"
+) -> SchemaChecks:
+    """What is enforced of these columns of x, all of which have this schema."""
+    fields = tuple(
+        FieldLayout(f"x[{at}]", Place.INPUT, FieldKind.NUMBER, "x", at) for at in columns
+    )
+    reference = Reference(
+        Source.SAMPLES, Layout(fields), Profile(), {field.name: schema for field in fields}
+    )
+    signature = Signature((TensorSpec("x", Datatype.FP32, (-1,)),), ())
+    made = checks_of(reference, {field.name: word for field in fields}, signature)
+    assert made is not None
+    return made
+
+
+def differing(made: SchemaChecks, array: npt.NDArray[Any], rows: int | None = None) -> list[int]:
+    """The rows that differ."""
+    found = made.violations([array], len(array) if rows is None else rows)
+    return [each.row for each in found]
+
+
+@pytest.mark.parametrize(
+    "datatype",
+    [each for each in Datatype if each not in (Datatype.BYTES, Datatype.BOOL, Datatype.INT8)],
+)
+def test_ranges_hold_for_numbers_of_all_datatypes(datatype: Datatype) -> None:
+    """Both ends belong to them."""
+    values = np.array([18, 90, 17, 91, 50]).astype(NUMPY_DTYPES[datatype])
+    assert [2, 3] == differing(checks(AGE), values)
+
+
+def test_truth_values_have_categories() -> None:
+    """They are 0 and 1."""
+    only = FieldSchema(categories=("1",))
+    assert [1] == differing(checks(only), np.array([True, False]))
+
+
+@pytest.mark.parametrize(
+    ("schema", "values", "rows"),
+    [
+        (AGE, [np.nan, np.inf, -np.inf, 20], [0, 1, 2]),
+        (PERHAPS, [np.nan, np.inf, 2, 0.5], [1, 2]),
+        (FieldSchema(), [np.nan, np.inf, 1e300, -1e300], [0]),
+        (FieldSchema(missing_rate=1.0), [np.nan, 1], []),
+        (FieldSchema(lowest=0.0), [np.inf, -1, 5], [1]),
+        (GRADE, [1, 2.5, 2, np.nan, np.inf], [2, 3, 4]),
+    ],
+)
+def test_missing_and_infinite_numbers(
+    schema: FieldSchema, values: list[float], rows: list[int]
+) -> None:
+    """NaN may be where one was in the sample; infinity is outside of every end that there is."""
+    assert rows == sorted(set(differing(checks(schema), np.array(values))))
+
+
+@pytest.mark.parametrize("kind", [object, str, bytes])
+def test_texts_have_categories(kind: type) -> None:
+    """As texts and as bytes; an empty one is missing."""
+    values = np.array(["red", "blue", "", "green"]).astype(kind if kind is not bytes else "S")
+    assert [1, 2] == differing(checks(COLOUR), values)
+    perhaps = FieldSchema(categories=("red",), missing_rate=0.5)
+    assert [1, 3] == differing(checks(perhaps), values)
+    assert [2] == differing(checks(FieldSchema()), values)
+
+
+def test_columns_are_told_apart() -> None:
+    """Whichever of them are enforced, in whatever order."""
+    rows = np.array([[1.0, 20, 3], [1, 2, 20], [20, 20, 20]])
+    made = checks(AGE, (2, 1))
+    found = {(each.row, each.check.name, each.value) for each in made.violations([rows], 3)}
+    assert {(0, "x[2]", "3"), (1, "x[1]", "2")} == found
+    assert [0, 0, 0, 1, 1, 1] == sorted(differing(checks(AGE, (0, 1, 2)), np.ones((2, 3))))
+
+
+def test_inputs_of_other_shapes_are_let_in() -> None:
+    """One row may have no dimension of its own; what has other rows, or fewer columns, is not looked at."""
+    assert [0] == differing(checks(AGE, (1,)), np.array([20.0, 3.0]), rows=1)
+    assert [] == differing(checks(AGE, (5,)), np.ones((2, 3)))
+    assert [] == differing(checks(AGE), np.ones((3, 1)), rows=2)
+    assert [] == differing(checks(AGE), np.ones((0, 1)))
+    assert [] == differing(checks(AGE), np.ones((2, 0)))
+    assert [] == checks(AGE).violations([None], 1)
+    assert [] == checks(AGE).violations([], 1)
+
+
+def test_what_is_told_is_bounded() -> None:
+    """Long texts are cut, and of many categories some are named."""
+    many = FieldSchema(categories=tuple(f"c{n}" for n in range(30)))
+    (found,) = checks(many).violations([np.array(["x" * 5000], object)], 1)
+    assert len(found.value) < 80
+    assert found.check.allowed().endswith("'c9' and 20 more")
+
+
+def test_a_flagged_route_equals_no_other_and_says_its_own() -> None:
+    """Answers that are kept by routes differ by it."""
+    flagged = FlaggedRoute("stable", "input x")
+    assert flagged not in {"stable": 1, FlaggedRoute("stable", "input y"): 2}
+    assert ("stable", "canary") == (plain_route(flagged), plain_route("canary"))
+
+
+def test_streams_of_responses_pass_the_door_too() -> None:
+    """One request is refused before its run, another flagged, and each counts once."""
+    sink = PartsSink()
+    with streaming(CountingRunner(), RunWatchdog(SYSTEM_CLOCK)) as loaded:
+        loaded.door.checks = checks(FieldSchema(0.0, 5.0), (0,))
+        loaded.scheduler.enqueue([request(loaded, sink, "a", 2), request(loaded, sink, "b", 9)])
+        sink.wait(2)
+        loaded.door.checks = checks(FieldSchema(0.0, 5.0), (0,), "flag")
+        flagged = request(loaded, sink, "c", 6)
+        loaded.scheduler.enqueue([flagged])
+        sink.wait(1)
+        totals = loaded.statistics.totals()
+    assert ([2.0, 1.0, "end"], "DATA_OUT_OF_SCHEMA") == (sink.of("a"), sink.errors["b"].reason)
+    assert isinstance(flagged.route, FlaggedRoute)
+    assert ({"x[0]": 2}, 2) == (totals.violations, totals.successes)
