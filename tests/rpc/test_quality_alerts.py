@@ -6,6 +6,8 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from headrace.monitor.v1 import alert_service_pb2, quality_service_pb2_grpc, telemetry_pb2
 from headrace.monitor.v1 import quality_service_pb2 as pb
 from tests.rpc.alerting import Scene, alerting
@@ -14,8 +16,10 @@ from tests.rpc.monitors import SECOND, report, timestamp
 DAY = 86_400 * SECOND
 
 
-async def answer_and_label(scene: Scene, sequence: int, right: int, wrong: int) -> None:
-    """So many answers of this moment, and their truth."""
+async def answer_and_label(
+    scene: Scene, sequence: int, right: int, wrong: int, *, later_ns: int = 0
+) -> None:
+    """So many answers of this moment, and their truth, which comes later."""
     ids = [f"{sequence}-{number}" for number in range(right + wrong)]
     sent = report("a", sequence, end_ns=scene.clock.now_ns())
     sent.predictions.extend(
@@ -30,6 +34,7 @@ async def answer_and_label(scene: Scene, sequence: int, right: int, wrong: int) 
     )
     sent.prediction_share = 1.0
     await scene.monitor.send([sent])
+    scene.clock.pass_by(later_ns)
     labels = [
         pb.Label(id=each, label="yes" if place < right else "no") for place, each in enumerate(ids)
     ]
@@ -37,12 +42,15 @@ async def answer_and_label(scene: Scene, sequence: int, right: int, wrong: int) 
     await stub.RecordLabels(iter([pb.RecordLabelsRequest(model="digits", labels=labels)]))
 
 
-async def test_answers_that_became_worse_raise_the_shipped_alert(tmp_path: Path) -> None:
-    """Right in 95 of 100 the days before and in 70 today: more than 5 points less, surely."""
+@pytest.mark.parametrize("later_ns", [0, 3 * DAY])
+async def test_answers_that_became_worse_raise_the_shipped_alert(
+    tmp_path: Path, later_ns: int
+) -> None:
+    """Right in 95 of 100 before and in 70 now, surely 5 points less; labels come at once or late."""
     async with alerting(tmp_path) as scene:
         await answer_and_label(scene, 1, 380, 20)
-        scene.clock.pass_by(2 * DAY)
-        await answer_and_label(scene, 2, 280, 120)
+        scene.clock.pass_by(8 * DAY)
+        await answer_and_label(scene, 2, 280, 120, later_ns=later_ns)
         gauge = 'headrace_quality_accuracy{model="digits",version="1"} 0.7\n'
         async with asyncio.timeout(10):
             while gauge not in (await scene.monitor.get("/metrics"))[1]:  # noqa: ASYNC110 (nothing tells)
