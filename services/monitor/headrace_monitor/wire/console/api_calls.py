@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 from headrace import addresses
@@ -14,7 +15,7 @@ from headrace.model_calls.text_calls import text_call
 from headrace.model_calls.text_protocol_calls import text_protocol_calls
 from headrace.service.http.requests import Request
 from headrace.state.records import ReplicaRecord
-from headrace_monitor.domain.catalog.catalog import CatalogModel, Snapshot
+from headrace_monitor.domain.catalog.catalog import CatalogModel
 from headrace_monitor.domain.catalog.choice import entry_of, number_of, serving
 from headrace_monitor.wire.console import api_parameters as parameters
 from headrace_monitor.wire.console.api import Api, Make
@@ -22,6 +23,9 @@ from headrace_monitor.wire.console.api_models import FollowedCatalog
 
 NOWHERE = "REPLICA:PORT"
 """Stands for an address that is not known."""
+
+_HOST = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}")
+"""What a shell takes for a word, whoever wrote the header."""
 
 MAX_ELEMENTS = 4096
 """Of an example that is sent along for the form; larger ones are written by calls alone."""
@@ -35,8 +39,11 @@ class CallPlaces:
     is_tls: bool = False
     needs_key: bool = False
 
-    def of(self, replicas: Iterable[ReplicaRecord]) -> Place:
-        """The place at which callers reach what one of these replicas serves."""
+    def of(self, replicas: Iterable[ReplicaRecord], here: str = "") -> Place:
+        """The place at which callers reach what one of these replicas serves.
+
+        Those at Unix sockets are behind a gateway, which the caller reached at the host that he named.
+        """
         if self.public_address:
             is_tls = addresses.is_over_tls(self.public_address, otherwise=self.is_tls)
             named = addresses.without_scheme(self.public_address)
@@ -46,7 +53,8 @@ class CallPlaces:
             if not (http.startswith("unix:") or grpc.startswith("unix:")):
                 http, grpc = addresses.reachable(http), addresses.reachable(grpc)
                 return Place(http, grpc, self.is_tls, self.needs_key)
-        return Place(NOWHERE, NOWHERE, self.is_tls, self.needs_key)
+        here = here if _HOST.fullmatch(here) else NOWHERE
+        return Place(here, here, self.is_tls, self.needs_key)
 
 
 class CallsApi:
@@ -66,29 +74,27 @@ class CallsApi:
         entry = entry_of(snapshot, request.names["model"])
         wanted = parameters.text(request, "version")
         number = number_of(entry, wanted)
-        return self._make(snapshot, entry, wanted, number)
+        found = serving(snapshot, entry, number)
+        place = self._places.of(found, request.head.get("host"))
+        return lambda: _answer(entry, wanted, number, place, is_ready=bool(found))
 
-    def _make(
-        self, snapshot: Snapshot, entry: CatalogModel, wanted: str, number: int
-    ) -> Callable[[], object]:
-        def make() -> object:
-            found = serving(snapshot, entry, number)
-            place = self._places.of(found)
-            version = entry.versions.get(number)
-            calls = _calls(entry.model.name, wanted, place, version) if version else []
-            return {
-                "model": entry.model.name,
-                "version": wanted or None,
-                "http": place.http,
-                "grpc": place.grpc,
-                "tls": place.is_tls,
-                "ready": bool(found),
-                "kind": version.kind if version else None,
-                "calls": [asdict(call) for call in calls],
-                "example": _example(entry.model.name, version) if version else None,
-            }
 
-        return make
+def _answer(
+    entry: CatalogModel, wanted: str, number: int, place: Place, *, is_ready: bool
+) -> dict[str, object]:
+    version = entry.versions.get(number)
+    calls = _calls(entry.model.name, wanted, place, version) if version else []
+    return {
+        "model": entry.model.name,
+        "version": wanted or None,
+        "http": place.http,
+        "grpc": place.grpc,
+        "tls": place.is_tls,
+        "ready": is_ready,
+        "kind": version.kind if version else None,
+        "calls": [asdict(call) for call in calls],
+        "example": _example(entry.model.name, version) if version else None,
+    }
 
 
 def _calls(model: str, wanted: str, place: Place, version: Version) -> Iterable[CopiedCall]:
