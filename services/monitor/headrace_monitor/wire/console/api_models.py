@@ -17,7 +17,11 @@ from headrace_monitor.domain.catalog.choice import entry_of
 from headrace_monitor.domain.catalog.history import History
 from headrace_monitor.domain.catalog.search import Page, fits, page_of
 from headrace_monitor.domain.ledger.totals import OTHER
-from headrace_monitor.domain.queries.recent_figures import RecentFigures, RecentFiguresCache
+from headrace_monitor.domain.queries.recent_figures import (
+    WINDOW_SECONDS,
+    RecentFigures,
+    RecentFiguresCache,
+)
 from headrace_monitor.domain.telemetry.report import NANOSECONDS
 from headrace_monitor.domain.telemetry.tally import Tally
 from headrace_monitor.wire.console import api_parameters as parameters
@@ -175,7 +179,8 @@ class ModelsApi:
             unresolved = statistics_json(none, known.figures.seconds) if none else None
             return head | {
                 "catalog": known.as_json(),
-                "window_seconds": known.figures.seconds,
+                "window_seconds": WINDOW_SECONDS,
+                "covered_seconds": known.figures.seconds,
                 "versions": versions,
                 "more_versions": entry.left_out,
                 "without_version": unresolved,
@@ -254,7 +259,8 @@ def known_page(known: Known, page: Page[_Row]) -> dict[str, object]:
         "page": page.number,
         "size": page.size,
         "pages": page.count,
-        "window_seconds": known.figures.seconds,
+        "window_seconds": WINDOW_SECONDS,
+        "covered_seconds": known.figures.seconds,
     }
 
 

@@ -77,6 +77,7 @@ def series_json(steps: Sequence[Statistics], history: History) -> dict[str, obje
         "start": start,
         "end": end,
         "step_seconds": steps[0].time_range.seconds,
+        "covered_seconds": [_covered_seconds(step) for step in steps],
         "times": [step.time_range.start_ns / NANOSECONDS for step in steps],
         "versions": [_version_json(steps, number) for number in numbers],
         "changes": [asdict(mark) for mark in history.marks if start <= mark.at <= end],
@@ -90,6 +91,10 @@ def series_json(steps: Sequence[Statistics], history: History) -> dict[str, obje
         ],
         "gaps": [gap_json(gap) for gap in _gaps(steps)],
     }
+
+
+def _covered_seconds(step: Statistics) -> float:
+    return sum(each.end_ns - each.start_ns for each in step.covered) / NANOSECONDS
 
 
 def _gaps(steps: Sequence[Statistics]) -> list[Gap]:
