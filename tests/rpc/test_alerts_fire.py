@@ -181,6 +181,26 @@ async def test_failures_do_not_resolve_while_nobody_can_see(tmp_path: Path) -> N
         assert (FIRING, "RUN_FAILED") == (found.state, next(iter(found.reasons)))
 
 
+async def test_a_clock_that_steps_tells_nobody_anything(tmp_path: Path) -> None:
+    """A day ahead and back: what fires goes on, and is not told again."""
+    rules = RULES + "[shipped]\noff = ['telemetry-missing']\n"
+    async with receiving() as hook, alerting(tmp_path) as scene:
+        await scene.apply(rules.format(url=hook.url))
+        for _ in range(2):
+            await scene.serve(60, failed=300)
+            await scene.evaluated()
+        assert [("version-failing", "firing")] == await hook.told()
+        began = (await scene.only()).start_time
+        for step in (86_400, -86_400, -3600, 3600):
+            scene.clock.step(step * SECOND)
+            await scene.evaluated()
+            await scene.serve(40, failed=300)
+            await scene.evaluated()
+            found = await scene.only()
+            assert (FIRING, began) == (found.state, found.start_time)
+        assert hook.requests.empty()
+
+
 async def test_a_version_that_cannot_be_loaded_is_told(
     redis_url: str, namespace: str, tmp_path: Path
 ) -> None:

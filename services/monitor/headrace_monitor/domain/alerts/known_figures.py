@@ -34,6 +34,10 @@ _NOT_SERVING = {"previous", "latest"}
 """Places in a route from which no requests are answered."""
 
 
+STEPS = 30
+"""A window of a rule may be longer by a thirtieth: 5 minutes are added up from 10 s each, not from 1 s."""
+
+
 class LedgerFigures:
     """What versions did, as questions to the monitor are answered."""
 
@@ -46,7 +50,12 @@ class LedgerFigures:
     ) -> ServiceWindow:
         """The counts of the models that are wanted, of so many seconds, or of what is kept of them."""
         length = min(seconds, self._kept_seconds)
-        query = Query(window_ns=int(length * NANOSECONDS), end_ns=end_ns, is_seen=is_wanted)
+        query = Query(
+            window_ns=int(length * NANOSECONDS),
+            end_ns=end_ns,
+            is_seen=is_wanted,
+            step_seconds=int(length // STEPS),
+        )
         found = await self._query_engine.statistics(query)
         return ServiceWindow(
             {(each.series.model, each.series.version): _counts(each) for each in found.versions},

@@ -39,6 +39,8 @@ class Query:
     by_replica: bool = False
     is_seen: Callable[[str], bool] | None = None
     """Tells the models that the caller may see; None: all."""
+    step_seconds: int = 0
+    """The window may begin so much earlier or later: coarser resolutions, of less to add up, will do."""
 
     def matches(self, series: Series) -> bool:
         """True where the query asks for this series, and its caller may see it."""
@@ -115,6 +117,7 @@ class QueryEngine:
         """Give the statistics of the query's window. Raises InvalidArgument (INVALID_QUERY)."""
         moment, start_ns, end_ns = self._times(query)
         now_ns, kept = moment.now_ns, self._ledger.windows.resolutions
+        kept = tuple(each for each in kept if each.seconds >= query.step_seconds) or kept
         floors = self._ledger.windows.floors
         resolution = time_ranges.for_window(kept, start_ns, end_ns, now_ns, floors)
         time_range = time_ranges.time_range_of(resolution, start_ns, end_ns, now_ns)
