@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +20,7 @@ COLUMNS = ("field", "state", "since", "psi>", "moved>", "rows>", "what changed")
 STRETCHES = {"5m": 300.0, "1h": 3600.0, "1d": 86400.0}
 SHOWN_AS_USUAL = 10
 """Of fields that are as they were, those nearest to drift."""
+ROWS_SHOWN = 16
 BAR = 24
 """Characters of the longest bar."""
 
@@ -193,6 +195,7 @@ def _cause_lines(version: VersionDrift) -> Iterator[str]:
 
 def _distributions(field: FieldDrift, both: Distributions) -> Any:
     """A row for each group that either has rows of."""
+    both = _coarser(both)
     reference, current = _shares(both.reference), _shares(both.current)
     most = max((*reference, *current), default=0.0) or 1.0
     rows = [
@@ -202,6 +205,24 @@ def _distributions(field: FieldDrift, both: Distributions) -> Any:
     ]
     title = f"{_name(field)} since {output.moment(both.current_start_at)}"
     return output.table(("values", "reference>", "now>", ""), rows, title=title)
+
+
+def _coarser(both: Distributions) -> Distributions:
+    """The same with at most ROWS_SHOWN stretches of numbers: neighbours are brought together."""
+    stretches = len(both.limits) - 1
+    each = -(-stretches // ROWS_SHOWN)
+    if each <= 1:
+        return both
+    starts = range(0, stretches, each)
+
+    def summed(counts: Sequence[int]) -> tuple[int, ...]:
+        inner = counts[3:-1]
+        return (*counts[:3], *(sum(inner[at : at + each]) for at in starts), counts[-1])
+
+    limits = (*(both.limits[at] for at in starts), both.limits[-1])
+    return replace(
+        both, limits=limits, reference=summed(both.reference), current=summed(both.current)
+    )
 
 
 def _shares(counts: Sequence[int]) -> list[float]:

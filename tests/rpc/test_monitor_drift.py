@@ -83,7 +83,8 @@ async def test_a_shift_is_found_named_and_kept_over_a_restart(tmp_path: Path) ->
         (quiet,) = (await ask(monitor)).versions
     async with running_monitor(tmp_path, clock, **SETTINGS) as monitor:
         await replica.report(monitor, 4, income=1.0)
-        (shifted,) = (await ask(monitor, field="input income", distributions=True)).versions
+        drift = await ask(monitor, field="input income", distributions=True)
+        (shifted,) = drift.versions
         status, text = await monitor.get("/metrics")
     assert ("", 2 * ROWS, ()) == (learning.source, learning.learnt_rows, learning.fields)
     assert ("first_rows", 17 * ROWS) == (quiet.source, quiet.compared_rows)
@@ -94,6 +95,8 @@ async def test_a_shift_is_found_named_and_kept_over_a_restart(tmp_path: Path) ->
     assert abs(found.since - (NOW + 22 * STEP) / SECOND) <= 120
     assert field.distributions is not None
     assert 5 * ROWS == sum(field.distributions.reference)
+    *_, table, _ = _views(drift, "houses", 10)
+    assert 10 < len(table.rows) <= 19
     assert 200 == status
     sample = 'headrace_drift_fields{concern="distribution",model="houses",slice="",version="1"} 1.0'
     assert sample in text

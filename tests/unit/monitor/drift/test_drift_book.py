@@ -198,6 +198,19 @@ def test_what_there_is_no_memory_for_is_not_tested() -> None:
     assert {ProfileKey("flats", 1)} == book.untested
 
 
+def test_findings_about_rows_that_come_no_more_are_closed() -> None:
+    """They are open again when such rows come again."""
+    book = DriftBook()
+    feed = Feed(book)
+    feed.minutes(LEARNT + 3)
+    feed.minutes(3, shifts={"input age": 2.0})
+    feed.step += 7 * 3600 // 20
+    book.changes(feed.moment)
+    assert () == book.open_findings()
+    feed.minutes(1, shifts={"input age": 2.0})
+    assert {"input age"} == fields(book)
+
+
 def test_a_version_without_rows_is_forgotten_after_a_week() -> None:
     """Its entry is removed from what is stored."""
     book = DriftBook()

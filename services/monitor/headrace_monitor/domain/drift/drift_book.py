@@ -28,6 +28,8 @@ _SECOND = 10**9
 STEP_NS = STEP_SECONDS * _SECOND
 SILENT_NS = 600 * _SECOND
 """Rows in other bins are taken up once those of before have been silent for so long."""
+UNUSED_NS = 6 * 3600 * _SECOND
+"""Findings about rows that do not come any more are closed after so long; they open again with the rows."""
 FORGOTTEN_NS = 7 * 24 * 3600 * _SECOND
 """A subject that had no rows for so long is forgotten."""
 
@@ -103,6 +105,7 @@ class DriftBook:
         """Count what rows of a version or slice looked like."""
         subject = self._subject(key, layout, moment)
         if subject is not None and subject.layout == layout:
+            subject.layout = layout  # the same object is compared at once, the next time
             subject.count(profile)
             subject.seen_ns = moment.steady_ns
 
@@ -146,6 +149,9 @@ class DriftBook:
             elif moment.steady_ns - subject.seen_ns > FORGOTTEN_NS:
                 has_news = True
                 self._forget(key)
+            elif moment.steady_ns - subject.seen_ns > UNUSED_NS and subject.close(moment.now_ns):
+                has_news = True
+                self._changed.add(key)
         if has_news or self.findings:
             self._publish()
 

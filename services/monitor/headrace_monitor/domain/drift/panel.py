@@ -72,6 +72,13 @@ class Panel:
         ]
         return any(changed)
 
+    def close_all(self, now_ns: int) -> bool:
+        """Close all findings; the evidence stays. Give whether there were any."""
+        slots = list(self.open)
+        for slot in slots:
+            self._close(slot, now_ns)
+        return bool(slots)
+
     def _close(self, slot: FindingKey, now_ns: int) -> bool:
         self.closed.append(replace(self.open.pop(slot), closed_ns=now_ns))
         del self.closed[:-KEPT_CLOSED]

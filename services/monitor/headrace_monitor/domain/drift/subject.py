@@ -60,6 +60,10 @@ class Subject:
         self.compared_rows += rows
         return self.panel.step(counts, now_ns)
 
+    def close(self, now_ns: int) -> bool:
+        """Close what is open, since no rows come; give whether there was anything."""
+        return self.panel is not None and self.panel.close_all(now_ns)
+
     def compare_with(self, panel: Panel, *, is_final: bool) -> None:
         """Compare rows with these baselines from now on; with its own first rows later, if not final."""
         self.panel, self.compared_rows = panel, 0
