@@ -15,7 +15,7 @@ import numpy as np
 from headrace.data_profiles.learning import reference_of
 from headrace.data_profiles.observed_rows import observed_fields
 from headrace.datatypes import Datatype
-from headrace.state.records import Signature, TensorSpec
+from headrace.state.records import ServingConfig, Signature, TensorSpec, VersionRecord
 from headrace_inference.domain.schemas.checks import SchemaChecks, checks_of
 from headrace_inference.domain.schemas.doors import SchemaDoor
 
@@ -40,15 +40,16 @@ def _checks(columns: int) -> SchemaChecks:
     reference = reference_of(observed_fields({"x": sample}, {}), len(sample))
     enforcement = {field.name: "reject" for field in reference.layout.fields}
     signature = Signature((TensorSpec("x", Datatype.FP32, (-1, columns)),), ())
-    checks = checks_of(reference, enforcement, signature)
+    version = VersionRecord("m", 1, "", (), "", signature, ServingConfig(), 0.0)
+    checks = checks_of(reference, enforcement, version)
     assert checks is not None
     return checks
 
 
 def _time(checks: SchemaChecks, rows: int, columns: int) -> float:
     inputs = [RANDOM.uniform(-1, 1, size=(rows, columns)).astype(np.float32)]
-    assert not checks.violations(inputs, rows)
-    return _microseconds(lambda: checks.violations(inputs, rows))
+    assert not checks.violations(inputs)
+    return _microseconds(lambda: checks.violations(inputs))
 
 
 def _microseconds(work: Callable[[], object]) -> float:

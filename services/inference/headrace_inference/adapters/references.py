@@ -101,12 +101,12 @@ class VersionReferences:
         """Put a reference in the place of the one before; what that enforced goes on until then."""
         try:
             reference = await self._reference(key, record)
-            signature = catalog.versions[key].signature
+            version = catalog.versions[key]
         except (HeadraceError, OSError, ValueError, DecodeError) as error:
             self._tell(record, error)
             return False
         self._held[key] = record, reference
-        self._doors.enforce(key, checks_of(reference, record.enforcement, signature))
+        self._doors.enforce(key, checks_of(reference, record.enforcement, version))
         return True
 
     async def _reference(self, key: Key, record: ReferenceRecord) -> Reference:

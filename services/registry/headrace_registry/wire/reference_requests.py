@@ -42,6 +42,12 @@ _WORDS = {
     profile_pb2.FieldSchema.ENFORCEMENT_FLAG: "flag",
     profile_pb2.FieldSchema.ENFORCEMENT_REJECT: "reject",
 }
+_OF_ONE_VALUE = (
+    profile_pb2.FieldLayout.KIND_NUMBER,
+    profile_pb2.FieldLayout.KIND_CATEGORY,
+    profile_pb2.FieldLayout.KIND_TEXT,
+)
+"""Kinds of fields with one value a row, which can be compared with what was learnt."""
 _BEFORE_EDGES = 3
 """The bins of what is missing, infinite and below; behind the edges comes one for what is above."""
 _BEFORE_LABELS = 2
@@ -150,7 +156,10 @@ def _enforceable(kept: profile_pb2.Reference) -> frozenset[str]:
     return frozenset(
         each.name
         for each in kept.layout.fields
-        if each.name in kept.schema and each.tensor and _is_input(each)
+        if each.name in kept.schema
+        and each.tensor
+        and _is_input(each)
+        and each.kind in _OF_ONE_VALUE
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,12 @@ from headrace.data_profiles.layouts import FieldKind, FieldLayout, Layout, Place
 from headrace.data_profiles.profiles import Profile
 from headrace.data_profiles.references import FieldSchema, Reference, Source
 from headrace.datatypes import NUMPY_DTYPES, Datatype
-from headrace.state.records import Signature, TensorSpec
+from headrace.state.records import Batching, Signature, TensorSpec
 from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
 from headrace_inference.domain.scheduling.flagged_routes import FlaggedRoute, plain_route
 from headrace_inference.domain.scheduling.watchdog import RunWatchdog
 from headrace_inference.domain.schemas.checks import SchemaChecks, checks_of
+from tests.unit.inference.doubles import version
 from tests.unit.inference.versions.test_streamed_responses import (
     CountingRunner,
     PartsSink,
@@ -31,7 +33,10 @@ PERHAPS = FieldSchema(0.0, 1.0, missing_rate=0.2)
 
 
 def checks(
-    schema: FieldSchema, columns: tuple[int, ...] = (-1,), word: str = "reject"
+    schema: FieldSchema,
+    columns: tuple[int, ...] = (-1,),
+    word: str = "reject",
+    shape: tuple[int, ...] = (-1,),
 ) -> SchemaChecks:
     """What is enforced of these columns of x, all of which have this schema."""
     fields = tuple(
@@ -40,16 +45,19 @@ def checks(
     reference = Reference(
         Source.SAMPLES, Layout(fields), Profile(), {field.name: schema for field in fields}
     )
-    signature = Signature((TensorSpec("x", Datatype.FP32, (-1,)),), ())
-    made = checks_of(reference, {field.name: word for field in fields}, signature)
+    signature = Signature((TensorSpec("x", Datatype.FP32, shape),), ())
+    made = checks_of(
+        reference,
+        {field.name: word for field in fields},
+        replace(version(batching=Batching()), signature=signature),
+    )
     assert made is not None
     return made
 
 
-def differing(made: SchemaChecks, array: npt.NDArray[Any], rows: int | None = None) -> list[int]:
+def differing(made: SchemaChecks, array: npt.NDArray[Any]) -> list[int]:
     """The rows that differ."""
-    found = made.violations([array], len(array) if rows is None else rows)
-    return [each.row for each in found]
+    return [each.row for each in made.violations([array])]
 
 
 @pytest.mark.parametrize(
@@ -100,26 +108,32 @@ def test_columns_are_told_apart() -> None:
     """Whichever of them are enforced, in whatever order."""
     rows = np.array([[1.0, 20, 3], [1, 2, 20], [20, 20, 20]])
     made = checks(AGE, (2, 1))
-    found = {(each.row, each.check.name, each.value) for each in made.violations([rows], 3)}
+    found = {(each.row, each.check.name, each.value) for each in made.violations([rows])}
     assert {(0, "x[2]", "3"), (1, "x[1]", "2")} == found
     assert [0, 0, 0, 1, 1, 1] == sorted(differing(checks(AGE, (0, 1, 2)), np.ones((2, 3))))
 
 
+def test_rows_are_those_of_the_signature() -> None:
+    """Of a version without batches, too, where the first dimension is free; else a tensor is a row."""
+    three = np.array([[20.0], [3], [4]])
+    assert [1, 2] == differing(checks(AGE, shape=(-1, 1)), three)
+    assert [0] == differing(checks(AGE, (1,), shape=(3, 1)), three)
+    assert [] == differing(checks(AGE, (0,), shape=(3, 1)), three)
+
+
 def test_inputs_of_other_shapes_are_let_in() -> None:
-    """One row may have no dimension of its own; what has other rows, or fewer columns, is not looked at."""
-    assert [0] == differing(checks(AGE, (1,)), np.array([20.0, 3.0]), rows=1)
+    """What has fewer columns, or nothing, is not what was learnt from."""
     assert [] == differing(checks(AGE, (5,)), np.ones((2, 3)))
-    assert [] == differing(checks(AGE), np.ones((3, 1)), rows=2)
     assert [] == differing(checks(AGE), np.ones((0, 1)))
     assert [] == differing(checks(AGE), np.ones((2, 0)))
-    assert [] == checks(AGE).violations([None], 1)
-    assert [] == checks(AGE).violations([], 1)
+    assert [] == checks(AGE).violations([None])
+    assert [] == checks(AGE).violations([])
 
 
 def test_what_is_told_is_bounded() -> None:
     """Long texts are cut, and of many categories some are named."""
     many = FieldSchema(categories=tuple(f"c{n}" for n in range(30)))
-    (found,) = checks(many).violations([np.array(["x" * 5000], object)], 1)
+    (found,) = checks(many).violations([np.array(["x" * 5000], object)])
     assert len(found.value) < 80
     assert found.check.allowed().endswith("'c9' and 20 more")
 

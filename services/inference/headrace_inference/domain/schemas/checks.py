@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,13 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from headrace.data_profiles.field_values import as_text
-from headrace.data_profiles.layouts import FieldLayout, Place
+from headrace.data_profiles.layouts import FieldKind, FieldLayout, Place
 from headrace.data_profiles.references import Enforcement, FieldSchema, Reference
-from headrace.state.records import Signature
+from headrace.state.records import VersionRecord
 from headrace_inference.domain.scheduling.requests import Array
 
 _TOLD = 10
 """Categories that a refusal names."""
+
+_OF_ONE_VALUE = (FieldKind.NUMBER, FieldKind.CATEGORY, FieldKind.TEXT)
 
 Flags = npt.NDArray[np.bool_]
 
@@ -64,25 +66,32 @@ class Violation(NamedTuple):
 class SchemaChecks:
     """What is enforced of a version, ready to be compared with its inputs."""
 
-    def __init__(self, by_input: Mapping[int, Sequence[FieldCheck]]) -> None:
-        self._inputs = [_InputChecks(place, checks) for place, checks in sorted(by_input.items())]
+    def __init__(
+        self, by_input: Mapping[int, Sequence[FieldCheck]], rows_first: Collection[int] = ()
+    ) -> None:
+        """`rows_first` are the inputs that have a row for each step of their first dimension."""
+        self._inputs = [
+            _InputChecks(place, checks, rows_first=place in rows_first)
+            for place, checks in sorted(by_input.items())
+        ]
 
-    def violations(self, inputs: Sequence[Array | None], rows: int) -> list[Violation]:
-        """The values of a run of so many rows that differ; none, mostly."""
+    def violations(self, inputs: Sequence[Array | None]) -> list[Violation]:
+        """The values of a run that differ; none, mostly."""
         found: list[Violation] = []
         for checks in self._inputs:
             array = inputs[checks.place] if checks.place < len(inputs) else None
             if array is not None:
-                found.extend(checks.violations(_by_row(array, rows)))
+                found.extend(checks.violations(array))
         return found
 
 
 class _InputChecks:
     """The checks of one input."""
 
-    def __init__(self, place: int, checks: Sequence[FieldCheck]) -> None:
+    def __init__(self, place: int, checks: Sequence[FieldCheck], *, rows_first: bool) -> None:
         checks = sorted(checks, key=lambda check: check.column)
         self.place = place
+        self._rows_first = rows_first
         self._checks = checks
         self._columns = np.array([check.column for check in checks], np.intp)
         bounds = [(check.schema.lowest, check.schema.highest) for check in checks]
@@ -96,7 +105,10 @@ class _InputChecks:
         ]
         self._texts = [_texts(check.schema.categories) for check in checks]
 
-    def violations(self, rows: Array) -> Iterator[Violation]:
+    def violations(self, array: Array) -> Iterator[Violation]:
+        if not array.size:
+            return
+        rows = array.reshape(len(array) if self._rows_first and array.ndim else 1, -1)
         if self._columns[-1] >= rows.shape[1]:  # of another shape than was learnt from
             return
         whole = rows.shape[1] == len(self._columns)
@@ -129,18 +141,28 @@ class _InputChecks:
 
 
 def checks_of(
-    reference: Reference, enforcement: Mapping[str, str], signature: Signature
+    reference: Reference, enforcement: Mapping[str, str], version: VersionRecord
 ) -> SchemaChecks | None:
-    """The checks that a version's record asks for; None where all is only counted."""
-    places = {
-        spec.name: place
-        for place, spec in enumerate((*signature.inputs, *signature.optional_inputs))
-    }
+    """The checks that a version's reference asks for; None where all is only counted."""
+    signature = version.signature
+    specs = (*signature.inputs, *signature.optional_inputs)
+    places = {spec.name: place for place, spec in enumerate(specs)}
     by_input: dict[int, list[FieldCheck]] = {}
     for field, check in _enforced(reference.layout.fields, reference.schema, enforcement):
         if field.tensor in places:
             by_input.setdefault(places[field.tensor], []).append(check)
-    return SchemaChecks(by_input) if by_input else None
+    if not by_input:
+        return None
+    batches = version.config.batching.max_batch_size > 0
+    required = len(signature.inputs)
+    return SchemaChecks(
+        by_input,
+        [
+            place
+            for place, spec in enumerate(specs)
+            if (batches and place < required) or spec.shape[:1] in ((-1,), (1,))
+        ],
+    )
 
 
 def _enforced(
@@ -150,18 +172,11 @@ def _enforced(
 ) -> Iterator[tuple[FieldLayout, FieldCheck]]:
     for field in fields:
         word, learnt = enforcement.get(field.name), schema.get(field.name)
-        if learnt is None or field.place is not Place.INPUT:
+        if learnt is None or field.place is not Place.INPUT or field.kind not in _OF_ONE_VALUE:
             continue
         if word in (Enforcement.FLAG, Enforcement.REJECT):
             column = max(field.column, 0)
             yield field, FieldCheck(field.name, column, learnt, word == Enforcement.REJECT)
-
-
-def _by_row(array: Array, rows: int) -> Array:
-    """The array with a flattened row in each row; without any where it has other rows, or nothing."""
-    if not array.size or (rows != 1 and array.shape[:1] != (rows,)):
-        return np.empty((0, 0))
-    return array.reshape(rows, -1)
 
 
 def _numbers(categories: Sequence[str] | None) -> npt.NDArray[np.float64] | None:
