@@ -100,6 +100,20 @@ def _alias(version: int | None) -> dict[str, object]:
     return {"alias": "prod", "version": version, "reason": "because"}
 
 
+async def _route_by_header(scene: Scene) -> None:
+    """Send requests with a header to the second version, and wait until all know it."""
+    rules = [{"rule": "header:x-beta=1", "version": 2}]
+    await scene.post("/models/digits/route", {"stable": 1, "rules": rules, "reason": "beta"})
+    revision = (await scene.get("/models/digits/audit?size=1"))["changes"][0]["revision"]
+    await scene.until(
+        "/replicas",
+        lambda found: (
+            found["catalog"]["revision"] >= revision
+            and found["replicas"][0]["applied_revision"] >= revision
+        ),
+    )
+
+
 async def test_a_request_is_tried_and_shows_its_version_and_route(
     redis_url: str, namespace: str, tmp_path: Path
 ) -> None:
@@ -123,6 +137,11 @@ async def test_a_request_is_tried_and_shows_its_version_and_route(
             path + str(document): await scene.post(f"/models/digits/{path}", document)
             for path, document in WRONG
         }
+        await _route_by_header(scene)
+        beta = {"request": REQUEST, "headers": {"X-Beta": "1"}}
+        by_header = await scene.post("/models/digits/infer", beta)
+        odd_header = {"request": REQUEST, "headers": {"x-forwarded-client-cert": "Subject=root"}}
+        kept_back = await scene.post("/models/digits/infer", odd_header)
         calls = await scene.get("/models/digits/calls?version=2")
         example = {"request": calls["example"], "version": 2}
         as_written = await scene.post("/models/digits/infer", example)
@@ -135,6 +154,8 @@ async def test_a_request_is_tried_and_shows_its_version_and_route(
     assert [2.0, 3.0, 4.0, 5.0] == told["response"]["outputs"][0]["data"]
     assert told["milliseconds"] > 0
     assert ("2", "2") == (by_number[1]["version"], by_alias[1]["version"])
+    assert ("2", "matched") == (by_header[1]["version"], by_header[1]["route"])
+    assert (400, "CHANGE_INVALID") == (kept_back[0], kept_back[1]["reason"])
     assert (400, "SHAPE_MISMATCH") == (refused[0], refused[1]["reason"])
     assert (503, "VERSION_NOT_READY") == (absent[0], absent[1]["reason"])
     assert (404, "ALIAS_NOT_FOUND") == (no_alias[0], no_alias[1]["reason"])

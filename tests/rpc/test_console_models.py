@@ -47,6 +47,7 @@ async def test_a_model_is_told_with_its_versions_their_states_and_what_they_do(
         replicas = await scene.get("/replicas")
         overview = await scene.get("/overview")
         _, text = await scene.monitor.get(f"{API}/models/digits")
+        _, metrics = await scene.monitor.get("/metrics")
         async with scene.monitor.http.get(f"{API}/models?search=other") as response:
             etag = response.headers["ETag"]
         unchanged = await scene.monitor.http.get(
@@ -89,6 +90,7 @@ async def test_a_model_is_told_with_its_versions_their_states_and_what_they_do(
         overview["versions"]["NOT_LOADED"],
     )
     assert json.loads(text)["catalog"]["connected"]
+    assert "headrace_monitor_catalog_followed 1.0" in metrics
     assert (304, b"") == (unchanged.status, await unchanged.read())
 
 

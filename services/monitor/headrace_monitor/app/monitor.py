@@ -131,7 +131,7 @@ async def open_monitor(
             async with (
                 open_ingestion(ledger, store, clock, settings.limits, reports, books) as ingestion,
                 open_rights(settings, registry) as rights,
-                open_registry_link(settings) as link,
+                open_registry_link(settings, registry) as link,
                 drift.open_drift(drift_parts, ingestion, clock, link) as drift_servicer,
                 quality.open_quality(
                     quality_book, ingestion, clock, questions, registry

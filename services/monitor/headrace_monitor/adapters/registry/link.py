@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from prometheus_client import CollectorRegistry, Gauge
+
 from headrace.service.serving import open_background
 from headrace_monitor.adapters.registry.calls import RegistryCalls, open_registry_calls
 from headrace_monitor.adapters.registry.catalog_feed import CatalogFeed
@@ -25,7 +27,9 @@ class RegistryLink:
 
 
 @asynccontextmanager
-async def open_registry_link(settings: Settings) -> AsyncIterator[RegistryLink]:
+async def open_registry_link(
+    settings: Settings, metrics: CollectorRegistry | None = None
+) -> AsyncIterator[RegistryLink]:
     """The registry, followed while inside; it may be away, also at first.
 
     Raises FailedPrecondition where the files of TLS or the token cannot be used.
@@ -33,5 +37,11 @@ async def open_registry_link(settings: Settings) -> AsyncIterator[RegistryLink]:
     async with open_registry_calls(settings) as calls, open_background() as jobs:
         catalog, histories = CatalogFeed(calls), Histories(calls)
         catalog.on_change = histories.forget
+        if metrics is not None:
+            Gauge(
+                "headrace_monitor_catalog_followed",
+                "1 while the registry tells of changes of models, routes and replicas.",
+                registry=metrics,
+            ).set_function(lambda: catalog.freshness().is_connected)
         jobs.run(catalog.run())
         yield RegistryLink(calls, catalog, histories, RegistryWrites(calls))

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 
 from headrace.client.resources import Alias, Model, Route, Version
 from headrace.state.records import LoadState, ReplicaRecord
+from headrace.state.route_records import KeySource
 
 NOT_LOADED = "NOT_LOADED"
 """The state of a version that no replica holds."""
@@ -45,6 +46,16 @@ class CatalogModel:
             ("latest", number == max(self.versions, default=0)),
         )
         return [role for role, has in named if has]
+
+    def route_headers(self) -> frozenset[str]:
+        """The names, in lower case, of the headers that the route looks at."""
+        route = self.route
+        if route is None:
+            return frozenset()
+        keys = [route.sticky_key, *(rule.key for rule in route.matches)]
+        return frozenset(
+            key.name for key in keys if key is not None and key.source is KeySource.HEADER
+        )
 
     def is_named(self, number: int) -> bool:
         """Return whether the route or an alias leads to a version, or it is the newest."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -33,6 +34,11 @@ SMALL_BYTES = 65_536
 """What is larger is read and written in the thread of the questions."""
 
 ROUTE = "headrace.route"
+_KEPT_BACK = re.compile(
+    r"(x-forwarded|x-headrace|content)-.*|authorization|cookie|host|connection|transfer-encoding"
+)
+"""Headers that no trial sets, whatever a route looks at."""
+
 EVENTS = "text/event-stream"
 
 
@@ -41,6 +47,8 @@ class TrialBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     request: msgspec.Raw
     version: int | str | None = None
+    headers: dict[str, str] = {}
+    """Of those that the model's route looks at."""
 
     @property
     def wanted(self) -> str:
@@ -93,8 +101,9 @@ class TrialApi:
         else:
             path = f"/v2/models/{name}{f'/versions/{body.wanted}' if body.wanted else ''}/infer"
         replica = self._replica(model, body.wanted)
+        headers = self._headers(request, body)
         async with self._places, _within(INFER_SECONDS):
-            return await self._whole(request, replica, path, bytes(body.request))
+            return await self._whole(headers, replica, path, bytes(body.request))
 
     async def _chat(self, request: Request, sent: Body) -> Response:
         body = await self._read(sent)
@@ -104,11 +113,11 @@ class TrialApi:
         document["model"] = f"{model}{separator}{body.wanted}" if body.wanted else model
         path = "/v1/chat/completions" if "messages" in document else "/v1/completions"
         replica = self._replica(model, body.wanted)
-        content = msgspec.json.encode(document)
+        headers, content = self._headers(request, body), msgspec.json.encode(document)
         async with self._places, _within(CHAT_SECONDS):
             if document.get("stream") is True:
-                return await self._streamed(request, replica, path, content)
-            return await self._whole(request, replica, path, content)
+                return await self._streamed(request, headers, replica, path, content)
+            return await self._whole(headers, replica, path, content)
 
     async def _read(self, sent: Body) -> TrialBody:
         def read() -> TrialBody:
@@ -127,16 +136,26 @@ class TrialApi:
         snapshot = self._catalog.snapshot
         return replica_for(snapshot, entry_of(snapshot, model), version, random.choice)
 
-    def _headers(self, request: Request) -> dict[str, str]:
+    def _headers(self, request: Request, body: TrialBody) -> dict[str, str]:
+        """What the replica is told of the caller, and what he tells it for the route.
+
+        Raises InvalidArgument (CHANGE_INVALID) for any other header: some say who somebody is.
+        """
+        entry = entry_of(self._catalog.snapshot, request.names["model"])
+        told = {name.lower(): text for name, text in body.headers.items()}
+        known = entry.route_headers()
+        for name in told:
+            if name not in known or _KEPT_BACK.fullmatch(name):
+                raise bodies.invalid(f"the route does not look at the header {name!r:.100}")
         authorization = self._api.app.credentials_of(request)
         proof = {"authorization": authorization} if authorization else {}
-        return proof | ({"x-request-id": request.id} if request.id else {})
+        return told | proof | ({"x-request-id": request.id} if request.id else {})
 
     async def _whole(
-        self, request: Request, replica: ReplicaRecord, path: str, content: bytes
+        self, headers: Mapping[str, str], replica: ReplicaRecord, path: str, content: bytes
     ) -> Response:
         began = time.monotonic()
-        posting = self._replicas.post(replica.http_address, path, self._headers(request), content)
+        posting = self._replicas.post(replica.http_address, path, headers, content)
         async with posting as answer:
             found = await answer.body(MAX_ANSWER_BYTES)
         spent = (time.monotonic() - began) * 1e3
@@ -146,9 +165,14 @@ class TrialApi:
         return Response(document, JSON_TYPE, status=answer.status, headers=_NO_STORE)
 
     async def _streamed(
-        self, request: Request, replica: ReplicaRecord, path: str, content: bytes
+        self,
+        request: Request,
+        headers: Mapping[str, str],
+        replica: ReplicaRecord,
+        path: str,
+        content: bytes,
     ) -> Response:
-        posting = self._replicas.post(replica.http_address, path, self._headers(request), content)
+        posting = self._replicas.post(replica.http_address, path, headers, content)
         async with posting as answer:
             if not answer.content_type.startswith(EVENTS):
                 found = await answer.body(MAX_ANSWER_BYTES)
