@@ -98,10 +98,17 @@ def _view(quality: VersionQuality, *, confusion: bool) -> Iterator[Any]:
 
 
 def _shown(quality: VersionQuality) -> Iterator[QualityFigure]:
-    """The figures of all, then those of the first classes; an estimate below what was measured."""
+    """The figures of all, then those of the first classes; an estimate below what was measured.
+
+    Means weighted by classes are in the JSON.
+    """
     classes = sorted({each.of for each in (*quality.figures, *quality.estimates) if each.of})
     shown = {"", *classes[:CLASSES_SHOWN]}
-    both = [each for each in (*quality.figures, *quality.estimates) if each.of in shown]
+    both = [
+        each
+        for each in (*quality.figures, *quality.estimates)
+        if each.of in shown and not each.name.endswith("_weighted")
+    ]
     order = {name: place for place, name in enumerate(dict.fromkeys(each.name for each in both))}
     yield from sorted(both, key=lambda each: (each.of, order[each.name], each.estimated))
 

@@ -226,8 +226,8 @@ class Settings(PeerTlsSettings, RedisSettings, AccessSettings, OtlpSettings):
     """Of the requests that bring an id, the share, 0 to 1, whose answers are told to the monitor, so that
     labels that come late can be joined by the id; which they are is decided by a hash of the id."""
     prediction_rate: float = 20.0
-    """How many answers to those requests are told in a second at most, one for each row, over all versions;
-    others are left out, and counted. 0 tells of none."""
+    """How many answers to those requests are told in a second, on the mean of a minute, one for each row,
+    over all versions; others are left out, and counted. 0 tells of none."""
     prediction_outputs: tuple[str, ...] = ()
     """Which output is a model's answer, as MODEL=OUTPUT,...: else the first that is a class, weights of
     classes, or a number."""

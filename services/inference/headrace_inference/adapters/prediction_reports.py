@@ -32,6 +32,9 @@ MAX_BYTES = 32 * 1024
 MAX_WAITING = 20_000
 """Until the next report; some 4 MB."""
 
+BURST_SECONDS = 60.0
+"""What was not told in a minute may be told at once: a test of a thousand requests is in it."""
+
 MAX_VERSIONS = 1_000
 """Whose classes are remembered."""
 
@@ -89,6 +92,11 @@ class PredictionReports:
             ]
         self._keep(messages, seen)
 
+    def room(self) -> float:
+        """Return how many rows may be told now, and at least one more than none: time passes."""
+        with self._lock:
+            return max(1.0, self._allowance.left())
+
     def _keep(self, messages: Sequence[telemetry_pb2.Prediction], rows: int) -> None:
         with self._lock:
             room = min(self._allowance.take(len(messages)), MAX_WAITING - len(self._waiting))
@@ -131,20 +139,23 @@ def _parts(rows: SampledRows) -> Iterator[SampledRows]:
 
 
 class _Allowance:
-    """So many a second, and what two seconds leave unused at most."""
+    """So many a second on the mean, and at once what a minute leaves unused."""
 
     def __init__(self, rate: float, clock: Clock) -> None:
         self._rate = rate
         self._clock = clock
-        self._left = 2 * rate
+        self._left = BURST_SECONDS * rate
         self._since_ns = clock.monotonic_ns()
 
-    def take(self, wanted: int) -> int:
+    def left(self) -> float:
         now_ns = self._clock.monotonic_ns()
         passed = (now_ns - self._since_ns) / 1e9
         self._since_ns = now_ns
-        self._left = min(self._left + passed * self._rate, 2 * self._rate)
-        taken = min(wanted, int(self._left))
+        self._left = min(self._left + passed * self._rate, BURST_SECONDS * self._rate)
+        return self._left
+
+    def take(self, wanted: int) -> int:
+        taken = min(wanted, int(self.left()))
         self._left -= taken
         return taken
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -14,10 +13,10 @@ from headrace_inference.adapters.telemetry import TelemetryBuffer
 from headrace_inference.domain.sampling.prediction_outputs import outputs_by_model
 from headrace_inference.domain.sampling.row_profiles import RowProfiles
 from headrace_inference.domain.sampling.rows import RowConsumer
-from headrace_inference.domain.sampling.sampler import TICK_SECONDS, Sampler
+from headrace_inference.domain.sampling.sampler import Sampler
 from headrace_inference.domain.sampling.slices import slicings
 from headrace_inference.domain.sampling.version_layouts import References
-from headrace_inference.domain.sampling.version_sampler import SamplingRules
+from headrace_inference.domain.sampling.version_sampler import SamplingRules, no_bound
 from headrace_inference.settings import Settings
 
 
@@ -36,7 +35,7 @@ def open_sampling(
     after_tick: list[Callable[[], None]] = []
     at_end: list[Callable[[], None]] = []
     answers: PredictionReports | None = None
-    id_rows = math.inf
+    id_rows = no_bound
     if reports is not None:
         profiles = RowProfiles(references)
         telling = ProfileReports(profiles, SYSTEM_CLOCK, reports.add_profiles)
@@ -52,7 +51,7 @@ def open_sampling(
             )
             reports.predictions = answers.told
             if not by_id:  # nobody else looks at more of them
-                id_rows = max(1.0, settings.prediction_rate * TICK_SECONDS)
+                id_rows = answers.room
             by_id = (*by_id, answers)
     rules = SamplingRules(slicings(settings.slice_by), settings.label_share, id_rows)
     sampler = Sampler(SYSTEM_CLOCK, settings.profile_rows, rules, by_budget, by_id)

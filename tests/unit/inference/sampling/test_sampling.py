@@ -175,7 +175,7 @@ def test_requests_are_taken_by_their_ids() -> None:
 def test_rows_by_ids_are_bounded_and_the_others_counted() -> None:
     """Until the next tick so many are taken; what is dropped is about the share of what came after."""
     collected = Collected()
-    rules = SamplingRules(id_share=0.25, id_rows=10)
+    rules = SamplingRules(id_share=0.25, id_rows=lambda: 10.0)
     sampler = Sampler(FakeClock(), 0, rules, (), [collected])
     looking = opened(sampler)
     for number in range(4000):

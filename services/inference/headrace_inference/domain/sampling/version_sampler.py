@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
@@ -28,6 +28,11 @@ MAX_WAITING_BYTES = 8 * 2**20
 """Of rows of one version that were taken by their ids and wait for the thread; more are dropped."""
 
 
+def no_bound() -> float:
+    """All that come."""
+    return math.inf
+
+
 @dataclass(frozen=True, slots=True)
 class SamplingRules:
     """What is sampled beside the budget, alike for all versions of a replica."""
@@ -35,8 +40,8 @@ class SamplingRules:
     slicings: Sequence[Slicing] = ()
     id_share: float = 0.0
     """Of the requests with an id, by the hash of it; 0 where nobody takes those."""
-    id_rows: float = math.inf
-    """How many rows of those are taken at most until a version is drained; beyond, it looks at no ids."""
+    id_rows: Callable[[], float] = no_bound
+    """Tells how many rows of those a version takes until it is drained; then it looks at no ids."""
     id_inputs: bool = False
     """Whether the inputs of those are copied, too."""
 
@@ -87,7 +92,7 @@ class VersionSampler:
         self._taken = 0.0
         """Rows that were taken, as many as will be left of them."""
         self._id_bytes = 0
-        self._id_left = rules.id_rows
+        self._id_left = rules.id_rows()
         self._passed_ids = 0.0
         """Rows of requests whose ids were not looked at, of which the share is dropped."""
         self._waiting = Drained()
@@ -140,7 +145,7 @@ class VersionSampler:
         drained.seen, drained.probability = self._seen, self._probability
         drained.dropped_by_id += round(self._passed_ids * self._share)
         self._seen, self._taken, self._id_bytes = 0, 0.0, 0
-        self._id_left, self._passed_ids = self._rules.id_rows, 0.0
+        self._id_left, self._passed_ids = self._rules.id_rows(), 0.0
         return drained
 
     def _make_room(self, rows: int) -> None:
