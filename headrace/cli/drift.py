@@ -21,6 +21,8 @@ STRETCHES = {"5m": 300.0, "1h": 3600.0, "1d": 86400.0}
 SHOWN_AS_USUAL = 10
 """Of fields that are as they were, those nearest to drift."""
 ROWS_SHOWN = 16
+COARSE = 3
+NAMED = 5
 BAR = 24
 """Characters of the longest bar."""
 
@@ -110,6 +112,7 @@ def _views(found: Drift, name: str, shown: int | None) -> Iterator[Any]:
         if version.fields:
             yield from _fields(version.fields, shown)
         yield from _cause_lines(version)
+        yield from _coarse_lines(version)
         for each in version.fields:
             if each.distributions is not None:
                 yield _distributions(each, each.distributions)
@@ -191,6 +194,17 @@ def _cause_lines(version: VersionDrift) -> Iterator[str]:
         if moved:
             others = f", not in {', '.join(unmoved)}" if unmoved else ""
             yield f"{cause.field} moved in {', '.join(moved)}{others}"
+
+
+def _coarse_lines(version: VersionDrift) -> Iterator[str]:
+    """Name the numbers that lie so close together that bins without learning tell little of them."""
+    coarse = [_name(each) for each in version.fields if 0 < each.stretches <= COARSE]
+    if coarse and version.source != "registered":
+        more = f" and {len(coarse) - NAMED} more" if len(coarse) > NAMED else ""
+        yield (
+            f"Of {', '.join(coarse[:NAMED])}{more} small changes are not seen: their values share a "
+            "few bins. A reference of samples has finer ones (`headrace reference set --samples`)."
+        )
 
 
 def _distributions(field: FieldDrift, both: Distributions) -> Any:

@@ -53,6 +53,7 @@ def _field(proto: pb.FieldDrift) -> FieldDrift:
         proto.rows,
         proto.reference_rows,
         proto.change,
+        proto.stretches,
         _distributions(proto.distributions) if has_both else None,
     )
 

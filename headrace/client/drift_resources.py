@@ -72,6 +72,8 @@ class FieldDrift:
     reference_rows: int
     change: str
     """What differs most now, whether it is a finding or not."""
+    stretches: int
+    """Of numbers, into how many the reference's values fall: of few, small changes are not seen."""
     distributions: Distributions | None = None
 
 

@@ -141,3 +141,16 @@ async def test_questions_that_make_no_sense_are_refused(tmp_path: Path) -> None:
             await ask(monitor, stretch_seconds=7.0)
         assert () == (await ask(monitor)).versions
     assert "INVALID_QUERY" == raised.value.reason
+
+
+async def test_numbers_that_lie_close_together_are_named(tmp_path: Path) -> None:
+    """Bins without learning tell little of them, and the command line says what to do."""
+    clock = FakeClock()
+    replica = Replica(clock)
+    async with running_monitor(tmp_path, clock, **SETTINGS) as monitor:
+        await replica.report(monitor, 6, age=1000.0)
+        found = await ask(monitor)
+    lines = [str(each) for each in _views(found, "houses", 10)]
+    assert ["Of input age small changes are not seen"] == [
+        each.partition(":")[0] for each in lines if each.startswith("Of ")
+    ]

@@ -88,7 +88,7 @@ class SliceCause(_message.Message):
     def __init__(self, field: _Optional[str] = ..., moved: _Optional[_Iterable[str]] = ..., unmoved: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class FieldDrift(_message.Message):
-    __slots__ = ("field", "aspect", "findings", "effects", "evidence_share", "rows", "reference_rows", "distributions", "change")
+    __slots__ = ("field", "aspect", "findings", "effects", "evidence_share", "rows", "reference_rows", "distributions", "change", "stretches")
     FIELD_FIELD_NUMBER: _ClassVar[int]
     ASPECT_FIELD_NUMBER: _ClassVar[int]
     FINDINGS_FIELD_NUMBER: _ClassVar[int]
@@ -98,6 +98,7 @@ class FieldDrift(_message.Message):
     REFERENCE_ROWS_FIELD_NUMBER: _ClassVar[int]
     DISTRIBUTIONS_FIELD_NUMBER: _ClassVar[int]
     CHANGE_FIELD_NUMBER: _ClassVar[int]
+    STRETCHES_FIELD_NUMBER: _ClassVar[int]
     field: str
     aspect: str
     findings: _containers.RepeatedCompositeFieldContainer[DriftFinding]
@@ -107,7 +108,8 @@ class FieldDrift(_message.Message):
     reference_rows: int
     distributions: Distributions
     change: str
-    def __init__(self, field: _Optional[str] = ..., aspect: _Optional[str] = ..., findings: _Optional[_Iterable[_Union[DriftFinding, _Mapping]]] = ..., effects: _Optional[_Union[DriftEffects, _Mapping]] = ..., evidence_share: _Optional[float] = ..., rows: _Optional[int] = ..., reference_rows: _Optional[int] = ..., distributions: _Optional[_Union[Distributions, _Mapping]] = ..., change: _Optional[str] = ...) -> None: ...
+    stretches: int
+    def __init__(self, field: _Optional[str] = ..., aspect: _Optional[str] = ..., findings: _Optional[_Iterable[_Union[DriftFinding, _Mapping]]] = ..., effects: _Optional[_Union[DriftEffects, _Mapping]] = ..., evidence_share: _Optional[float] = ..., rows: _Optional[int] = ..., reference_rows: _Optional[int] = ..., distributions: _Optional[_Union[Distributions, _Mapping]] = ..., change: _Optional[str] = ..., stretches: _Optional[int] = ...) -> None: ...
 
 class Distributions(_message.Message):
     __slots__ = ("limits", "labels", "reference", "current", "current_start_time")

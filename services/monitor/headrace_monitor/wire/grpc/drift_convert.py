@@ -98,6 +98,7 @@ def _field(field: FieldDrift, *, with_distributions: bool) -> pb.FieldDrift:
         reference_rows=field.baseline.rows,
         distributions=_distributions(field) if with_distributions else None,
         change=field.change,
+        stretches=max(0, len(field.baseline.limits) - 1),
     )
 
 
