@@ -10,22 +10,21 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from headrace.alert_rules.rules import SEVERITIES
-from headrace_monitor.adapters.notify.delivery import Delivery
 from headrace_monitor.domain.alerts.alert_book import AlertBook
 from headrace_monitor.domain.alerts.alerts import Alert, State
 from headrace_monitor.domain.alerts.evaluator import Evaluator
 from headrace_monitor.domain.telemetry.report import NANOSECONDS
 
+OUTCOMES = ("delivered", "failed", "dropped")
 STATES = ("pending", "firing", "silenced", "acknowledged")
 
 
 class AlertGauges(Collector):
     """Reads the book at every scrape, in any thread."""
 
-    def __init__(self, book: AlertBook, evaluator: Evaluator, delivery: Delivery) -> None:
+    def __init__(self, book: AlertBook, evaluator: Evaluator) -> None:
         self._book = book
         self._evaluator = evaluator
-        self._delivery = delivery
 
     def describe(self) -> Iterable[Metric]:
         """Nothing in advance: receivers come and go."""
@@ -37,7 +36,7 @@ class AlertGauges(Collector):
         yield CounterMetricFamily(
             "headrace_alerts_left_out",
             "Alerts for which there was no room.",
-            value=self._book.left_out,
+            value=self._book.counts.get("", {}).get("left_out", 0),
         )
         yield GaugeMetricFamily(
             "headrace_alerts_evaluated_seconds",
@@ -70,14 +69,9 @@ class AlertGauges(Collector):
             labels=["receiver", "outcome"],
         )
         for receiver in self._book.in_force.rules.receivers:
-            health = self._delivery.health.get(receiver.name)
-            outcomes = {
-                "delivered": health.delivered if health else 0,
-                "failed": health.failed if health else 0,
-                "dropped": self._book.dropped.get(receiver.name, 0),
-            }
-            for outcome, count in outcomes.items():
-                family.add_metric([receiver.name, outcome], count)
+            counts = self._book.counts.get(receiver.name, {})
+            for outcome in OUTCOMES:
+                family.add_metric([receiver.name, outcome], counts.get(outcome, 0))
         return family
 
 

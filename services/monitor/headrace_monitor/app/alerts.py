@@ -97,7 +97,7 @@ async def open_alerts(
         evaluator = Evaluator(
             book, sources, ingestion, questions, clock, settings.alert_seconds, delivery.wake
         )
-        metrics.register(AlertGauges(book, evaluator, delivery))
+        metrics.register(AlertGauges(book, evaluator))
         jobs.run(evaluator.run())
         desk = AlertDesk(book, ingestion, delivery, clock)
         objectives = Objectives(book, sources.service, clock)

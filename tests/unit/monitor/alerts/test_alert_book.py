@@ -111,7 +111,7 @@ def test_a_restart_tells_nobody_again() -> None:
         again.silences,
     )
     assert book.in_force == again.in_force
-    (waiting,) = again.waiting
+    (waiting,) = again.waiting.values()
     again.sent(waiting)
     again.take_looks(over(1), at(20))
     assert {} == again.waiting
@@ -120,6 +120,7 @@ def test_a_restart_tells_nobody_again() -> None:
     assert ([1], {}) == ([each.subject.version for each in again.history], again.alerts)
     stored.save(again, at(30))
     assert again.history == stored.restarted().history
+    assert {"first": {"delivered": 1}} == stored.restarted().counts
 
 
 def test_what_does_not_change_is_not_stored() -> None:
@@ -185,7 +186,7 @@ def test_what_nobody_takes_is_bounded() -> None:
     book = with_rules()
     for number in range(MAX_WAITING + 5):
         book.take_looks(over(number % 2 + 1), at(number * 10))
-    assert (MAX_WAITING, {"first": 5}) == (len(book.waiting), book.dropped)
+    assert (MAX_WAITING, {"first": {"dropped": 5}}) == (len(book.waiting), book.counts)
     book.changes(at(MAX_WAITING * 10 + 90_000))
     assert {} == book.waiting
 

@@ -33,8 +33,6 @@ _TEST = "test"
 class Health:
     """How it goes with a receiver."""
 
-    delivered: int = 0
-    failed: int = 0
     problem: str = ""
     delivered_ns: int = 0
     failures: int = 0
@@ -114,11 +112,14 @@ class Delivery:
             problem = "" if known else await self._try(receiver, notification)
             if not problem:
                 self._taken.add(notification.id)
-                await self._ingestion.apply(lambda: self._book.sent(notification.id))
+                await self._ingestion.apply(lambda: self._book.sent(notification))
                 self._taken.discard(notification.id)
             health.failures = health.failures + 1 if problem else 0
+            if problem:
+                count = self._book.count
+                await self._ingestion.apply(lambda: count(receiver.name, "failed"))
         except (errors.Unavailable, errors.ResourceExhausted):
-            health.failures += 1  # it was sent: only that it was could not be stored
+            health.failures += 1  # what became of it could not be stored
         finally:
             health.is_busy = False
             pause = self._first_pause_seconds * 2 ** min(health.failures - 1, 20)
@@ -133,7 +134,6 @@ class Delivery:
         try:
             await asyncio.get_running_loop().run_in_executor(self._threads, work)
         except NotSentError as error:
-            health.failed += 1
             if health.problem != str(error):
                 logger.warning(
                     "a receiver did not take a notification: %s",
@@ -142,7 +142,6 @@ class Delivery:
                 )
             health.problem = str(error)
             return health.problem
-        health.delivered += 1
         health.delivered_ns, health.problem = now_ns, ""
         return ""
 

@@ -62,10 +62,8 @@ class AlertBook:
         self.silences: Mapping[str, Silence] = {}
         self.waiting: Mapping[str, Notification] = {}
         """What is to be sent, oldest first."""
-        self.dropped: Mapping[str, int] = {}
-        """Notifications that were dropped, by receiver."""
-        self.left_out = 0
-        """Alerts for which there was no room."""
+        self.counts: Mapping[str, Mapping[str, int]] = {}
+        """What became of notifications, by receiver: delivered, failed, dropped; they never go back."""
         self.revision = 0
         """Another number after every change of alerts, for those who watch."""
         self.budgets = Budgets()
@@ -84,6 +82,7 @@ class AlertBook:
         self.alerts = found.alerts
         self.history = tuple(sorted(found.history, key=lambda alert: -alert.resolve_ns))
         self.silences = found.silences
+        self.counts = found.counts
         self.waiting = dict(
             sorted(found.waiting.items(), key=lambda item: item[1].create_steady_ns)
         )
@@ -117,9 +116,9 @@ class AlertBook:
             ended += over
         for alert in states.without_rule(self.alerts.values(), self.in_force.rules.active):
             ended.append(states.resolved(alert, moment) if alert.state is State.FIRING else alert)
-        room = MAX_ALERTS
-        self.left_out += max(0, len(going_on) - room)
-        self._take(going_on[:room], ended, moment)
+        if len(going_on) > MAX_ALERTS:
+            self.count("", "left_out", len(going_on) - MAX_ALERTS)
+        self._take(going_on[:MAX_ALERTS], ended, moment)
 
     def _take(self, going_on: list[Alert], ended: list[Alert], moment: Moment) -> None:
         over = [alert for alert in ended if alert.state is State.RESOLVED]
@@ -183,11 +182,22 @@ class AlertBook:
 
     def _drop_waiting(self, dropped: Sequence[Notification]) -> None:
         for each in dropped:
-            self.sent(each.id)
-            self.dropped = {**self.dropped, each.receiver: self.dropped.get(each.receiver, 0) + 1}
+            self._remove_waiting(each.id)
+            self.count(each.receiver, "dropped")
 
-    def sent(self, notification_id: str) -> None:
+    def count(self, receiver: str, outcome: str, more: int = 1) -> None:
+        """Count what became of a notification; with '' what became of an alert."""
+        of_it = self.counts.get(receiver, {})
+        of_it = {**of_it, outcome: of_it.get(outcome, 0) + more}
+        self.counts = {**self.counts, receiver: of_it}
+        self._put(book_entries.COUNTS + receiver.encode(), book_entries.encoded_counts(of_it))
+
+    def sent(self, notification: Notification) -> None:
         """A receiver took a notification."""
+        self.count(notification.receiver, "delivered")
+        self._remove_waiting(notification.id)
+
+    def _remove_waiting(self, notification_id: str) -> None:
         if notification_id in self.waiting:
             self.waiting = {
                 key: each for key, each in self.waiting.items() if key != notification_id

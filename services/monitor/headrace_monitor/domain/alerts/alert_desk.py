@@ -63,8 +63,6 @@ class RuleChange:
 class ReceiverHealth(Protocol):
     """How it goes with a receiver."""
 
-    delivered: int
-    failed: int
     problem: str
     delivered_ns: int
 

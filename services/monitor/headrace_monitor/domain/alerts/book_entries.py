@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 RULES = b"rules"
 ALERT, HISTORY, SILENCE, OUTBOX, BUDGET = b"alert/", b"past/", b"silence/", b"outbox/", b"budget/"
+COUNTS = b"counts/"
 
 Kept = TypeVar("Kept")
 
@@ -31,6 +32,7 @@ class Entries:
     history: list[Alert] = field(default_factory=list)
     silences: dict[str, Silence] = field(default_factory=dict)
     waiting: dict[str, Notification] = field(default_factory=dict)
+    counts: dict[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 def encoded(kept: Alert | Silence | Notification) -> bytes:
@@ -51,6 +53,11 @@ def budget_key(key: BudgetKey) -> bytes:
 def encoded_hours(hours: Mapping[int, tuple[int, int]]) -> bytes:
     """Return what was counted by hour as bytes."""
     return msgspec.json.encode([(hour, *counted) for hour, counted in hours.items()])
+
+
+def encoded_counts(counts: Mapping[str, int]) -> bytes:
+    """Return what became of a receiver's notifications as bytes."""
+    return msgspec.json.encode(counts)
 
 
 def read_all(entries: Iterable[tuple[bytes, bytes]], budgets: Budgets) -> Entries:
@@ -83,6 +90,9 @@ def _read(key: bytes, value: bytes, found: Entries, budgets: Budgets) -> None:
     elif key.startswith(OUTBOX):
         notification = msgspec.json.decode(value, type=Notification)
         found.waiting[notification.id] = notification
+    elif key.startswith(COUNTS):
+        counts = msgspec.json.decode(value, type=dict[str, int])
+        found.counts[key[len(COUNTS) :].decode()] = counts
     elif key.startswith(BUDGET):
         of = msgspec.json.decode(key[len(BUDGET) :], type=BudgetKey)
         hours = msgspec.json.decode(value, type=list[tuple[int, int, int]])

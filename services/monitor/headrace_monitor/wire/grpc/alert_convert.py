@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from google.protobuf import timestamp_pb2
 
@@ -141,18 +141,22 @@ def rules_to_proto(rules: Iterable[AnyRule], receivers: Iterable[str]) -> list[p
 
 
 def receiver_to_proto(
-    receiver: AnyReceiver, health: ReceiverHealth | None, dropped: int, waiting: int
+    receiver: AnyReceiver,
+    health: ReceiverHealth | None,
+    counts: Mapping[str, int],
+    waiting: int,
 ) -> pb.Receiver:
     """A receiver as a message."""
     message = pb.Receiver(
         name=receiver.name,
         kind=receiver.kind,
         address=receiver.address,
-        dropped=dropped,
+        delivered=counts.get("delivered", 0),
+        failed=counts.get("failed", 0),
+        dropped=counts.get("dropped", 0),
         waiting=waiting,
     )
     if health is not None:
-        message.delivered, message.failed = health.delivered, health.failed
         message.problem = health.problem
         if health.delivered_ns:
             message.delivered_time.CopyFrom(timestamp(health.delivered_ns))

@@ -80,7 +80,7 @@ class AlertServicer(alert_service_pb2_grpc.AlertServiceServicer):
                 convert.receiver_to_proto(
                     each,
                     health.get(each.name),
-                    book.dropped.get(each.name, 0),
+                    book.counts.get(each.name, {}),
                     waiting.count(each.name),
                 )
                 for each in sorted(receivers, key=lambda each: each.name)
