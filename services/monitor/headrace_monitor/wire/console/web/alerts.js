@@ -15,7 +15,7 @@ function measured(value, unit) {
   if (value === null || value === undefined) return "";
   if (unit === "share") return share(value);
   if (unit === "seconds") return value >= 60 ? length(value) : millis(value * 1000);
-  return `${number(value)}${unit ? ` ${unit}` : ""}`;
+  return `${number(value)}${unit ? ` ${unit === "psi" ? "PSI" : unit}` : ""}`;
 }
 
 // The view of a field's values that an alert is about.
@@ -58,7 +58,7 @@ function Details({ alert }) {
   const reasons = Object.entries(alert.reasons || {}).sort((one, other) => other[1] - one[1]);
   return html`<div class="tight">
     ${alert.look_at && html`<p class="note"><span><strong>What to do:</strong> ${alert.look_at}</span></p>`}
-    <p class="num" style=${{ textAlign: "left", whiteSpace: "normal" }}>${measured(alert.value, alert.unit) && html`Now <strong>${measured(alert.value, alert.unit)}</strong>, wrong from ${measured(alert.threshold, alert.unit)}, worst ${measured(alert.worst, alert.unit)}.`} <span class="soft">Rule ${alert.rule}.${alert.comment ? ` “${alert.comment}”` : ""}</span></p>
+    <p class="num" style=${{ textAlign: "left", whiteSpace: "normal" }}>${measured(alert.value, alert.unit) && html`Now <strong>${measured(alert.value, alert.unit)}</strong>, ${alert.threshold ? `wrong from ${measured(alert.threshold, alert.unit)}, ` : ""}worst ${measured(alert.worst, alert.unit)}.`} <span class="soft">Rule ${alert.rule}.${alert.comment ? ` “${alert.comment}”` : ""}</span></p>
     ${alert.fields?.length > 0 && html`<div><h3>Fields</h3><table class="cards"><thead><tr><th scope="col">Field</th><th scope="col">What was found</th><th scope="col">Slices</th></tr></thead>
       <tbody>${alert.fields.map((field) => html`<tr key=${field.field}><th scope="row"><a href=${fieldPlace(alert, field.field, alert.slices?.[0])}>${field.field}</a></th><td data-label="What was found" class="full">${field.finding}</td>
         <td data-label="Slices" class="full"><span class="chips">${(alert.slices?.length ? alert.slices : [""]).map((slice) => html`<${Chip} key=${slice} look="plain" href=${fieldPlace(alert, field.field, slice)}>${slice || "all requests"}</${Chip}>`)}</span></td></tr>`)}</tbody></table></div>`}

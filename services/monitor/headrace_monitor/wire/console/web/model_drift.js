@@ -40,7 +40,7 @@ function Version({ name, version, versions, slice, params }) {
       ${slices.length > 1 && html`<label class="version-name"><span class="hint">Slice</span> <select value=${slice} onChange=${(event) => change({ slice: event.currentTarget.value })}>${slices.map((each) => html`<option key=${each} value=${each} selected=${each === slice}>${each || "all requests"}</option>`)}</select></label>`}
       <span class="hint grow">${about(version)}</span></div>
     ${version.untested && html`<div class="note warn">There is no memory to compare it: raise the monitor's setting drift_memory_mb.</div>`}
-    ${version.causes.map((cause) => html`<div class="note warn" key=${cause.field}><span><strong>${cause.field}</strong> moved in ${cause.moved.map((each) => html`<a key=${each} href=${to({ field: cause.field, slice: each })}>${each || "all requests"}</a> `)}${cause.unmoved.length ? `, not in ${cause.unmoved.map((each) => each || "all requests").join(", ")}` : ""}</span></div>`)}
+    <${Causes} causes=${version.causes.filter((each) => !field || each.field === field)} />
     ${field && html`<${Field} key=${`${version.version}|${field}|${slice}`} name=${name} version=${version.version} field=${field} slice=${slice} found=${shown} alert=${params.get("alert")} />`}
     <section class="card flush" aria-label="Fields">
       ${version.fields.length ? html`<table class="cards"><caption class="hidden-text">Fields of v${version.version}, those that are off first</caption><thead><tr><th scope="col">Field</th><th scope="col">Verdict</th><th scope="col">What changed</th><th scope="col" class="num">PSI</th><th scope="col" class="num">JS</th><th scope="col" class="num">KS</th><th scope="col" class="num">Moved by</th><th scope="col" class="num">Evidence</th><th scope="col" class="num">Rows</th></tr></thead>
@@ -49,6 +49,12 @@ function Version({ name, version, versions, slice, params }) {
     </section>
     ${version.closed.length > 0 && html`<section class="card" aria-labelledby="closed"><h2 id="closed">What is over</h2><ul class="tight">${version.closed.map((each) => html`<li key=${`${each.field}${each.since_time}`}><strong>${each.field}</strong> ${each.change} <span class="soft">from <${Time} at=${each.since_time} /> to <${Time} at=${each.closed_time} /></span></li>`)}</ul></section>`}
     <p class="hint">PSI: 0.1 is little, 0.25 much. JS: Jensen-Shannon distance, 0 to 1. KS: the largest difference of cumulated shares. Moved by: Wasserstein distance in standard deviations of the reference. Evidence: 100 % makes a finding; chance does that less than once in a hundred days, for all fields together.</p>`;
+}
+
+// In which slices fields moved, and in which they did not.
+function Causes({ causes }) {
+  if (!causes.length) return null;
+  return html`<div class="note warn"><ul class="plain">${causes.map((cause) => html`<li key=${cause.field}><strong>${cause.field}</strong> moved in ${cause.moved.map((each, at) => html`${at ? ", " : ""}<a key=${each} href=${to({ field: cause.field, slice: each })}>${each || "all requests"}</a>`)}${cause.unmoved.length ? `; not in ${cause.unmoved.map((each) => each || "all requests").join(", ")}` : ""}</li>`)}</ul></div>`;
 }
 
 // The same view with other parameters.
@@ -84,7 +90,8 @@ function Field({ name, version, field, slice, found, alert }) {
   const drawn = usePoll(pathOf(name, "/drift", { version, field, slice, stretch, distributions: "true" }), 10);
   const alerts = usePoll(alert ? "/api/v1/alerts" : "", 0);
   const ids = alerts.data?.alerts?.find((each) => each.id === alert)?.request_ids;
-  const finding = found.flatMap((each) => each.findings)[0];
+  const findings = found.flatMap((each) => each.findings);
+  const finding = findings.toSorted((one, other) => one.since_time - other.since_time)[0];
   const since = finding ? Math.floor(finding.since_time) : 0;
   const recent = usePoll(finding && !ids?.length ? pathOf(name, "/requests", { version, slice, since }) : "", 15);
   const told = drawn.data || (drawn.error ? null : drawn.previous);
@@ -93,7 +100,7 @@ function Field({ name, version, field, slice, found, alert }) {
     <div class="bar"><h2 class="grow">${field}</h2><${Chip} look="plain">${slice || "all requests"}</${Chip}>
       <${Segments} label="The newest rows" options=${STRETCHES} value=${stretch} onChange=${(next) => change({ stretch: next }, { replace: true })} />
       <button type="button" class="quiet" onClick=${() => change({ field: "", alert: "" })}>Close</button></div>
-    ${finding && html`<p class="note warn"><span><strong>${finding.change || CONCERNS[finding.concern]}</strong> since <${Time} at=${finding.since_time} /> (${ago(finding.since_time)}), found <${Time} at=${finding.found_time} />.</span></p>`}
+    ${finding && html`<p class="note warn"><span><strong>${findings.map((each) => each.change || CONCERNS[each.concern]).join("; ")}</strong> since <${Time} at=${finding.since_time} /> (${ago(finding.since_time)}), found <${Time} at=${finding.found_time} />.</span></p>`}
     <${Problem} error=${drawn.error} old=${drawn.data && drawn.at} onRetry=${drawn.reload} />
     ${!told && drawn.loading ? html`<${Skeleton} height=${280} />` : aspects.length ? html`<div class=${aspects.length > 1 ? "halves" : "stack"}>${aspects.map((each) => html`<${Compared} key=${each.aspect} row=${each} />`)}</div>` : !drawn.error && html`<p class="hint">There are not yet rows to compare.</p>`}
     ${ids?.length ? html`<${Requests} ids=${ids} />` : html`<${Requests} requests=${recent.data?.requests} title=${slice ? "of this slice since it began" : "since it began"} />`}

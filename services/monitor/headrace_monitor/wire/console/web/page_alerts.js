@@ -27,7 +27,7 @@ export function AlertList({ place, me, model = "", filters, rights }) {
       ${found.map((each) => html`<${Alert} key=${each.id} alert=${each} may=${may} onChanged=${alerts.reload} />`)}
       ${!found.length && !alerts.error && html`<div class="card"><${Empty} title=${state === "resolved" ? "Nothing is over" : search ? "No alert fits" : "All is well"}>
         <p>${state === "resolved" ? "Alerts that are over are kept here." : "No rule fires. Rules come with the monitor; your own are put in force by"}</p>${state !== "resolved" && html`<pre tabindex="0">headrace apply rules.toml</pre>`}</${Empty}></div>`}</div>`}
-    ${filters && html`<${Silences} may=${may} />`}`;
+    ${filters && !alerts.loading && html`<${Silences} may=${may} />`}`;
 }
 
 function Silences({ may }) {

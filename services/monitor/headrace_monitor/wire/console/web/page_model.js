@@ -33,6 +33,11 @@ export default function Model({ place, me, overview }) {
   if (model.error?.status === 404) {
     return html`<h1>${name}</h1><div class="card"><${Empty} title="There is no such model"><p>It was deleted, or you may not see it. <a href=${link(["models"])}>All models</a></p></${Empty}></div>`;
   }
+  // the tabs lie below what the model's answer fills: they come with it, and then stay where they are
+  if (!model.data) {
+    return html`<div class="tight"><p class="crumb"><a href=${link(["models"])}>Models</a></p><h1>${name}</h1></div>
+      ${model.error ? html`<${Problem} error=${model.error} onRetry=${model.reload} />` : html`<${Skeleton} height=${640} />`}`;
+  }
   return html`
     <${Head} name=${name} model=${model.data} />
     <${CatalogNote} catalog=${model.data?.catalog} />
@@ -40,7 +45,7 @@ export default function Model({ place, me, overview }) {
     <nav class="tabs" ref=${tabs} aria-label=${`Views of ${name}`}>${Object.entries(TABS).map(([key, [title]]) => html`
       <a key=${key} href=${link(["models", name, ...(key === "overview" ? [] : [key])])} aria-current=${key === tab ? "page" : undefined}>${title}
         ${key === "alerts" && model.data?.alerts?.firing ? html`<span class="count" aria-label=${`${model.data.alerts.firing} firing`}>${model.data.alerts.firing}</span>` : ""}</a>`)}</nav>
-    ${!model.data || shown.tab !== tab ? !model.error && html`<${Skeleton} height=${520} />`
+    ${shown.tab !== tab ? html`<${Skeleton} height=${520} />`
       : shown.failed ? html`<div class="note bad" role="alert">This view could not be loaded. <button type="button" onClick=${() => location.reload()}>Load the page again</button></div>`
         : html`<${shown.Body} key=${tab} name=${name} model=${model.data} place=${place} me=${me} overview=${overview} reload=${model.reload} />`}`;
 }
