@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 _SECOND = 10**9
 STEP_NS = STEP_SECONDS * _SECOND
+STORED_NS = 60 * _SECOND
+"""Evidence is stored so often, what is found at once: a process that is killed loses a minute's rows."""
 SILENT_NS = 600 * _SECOND
 """Rows in other bins are taken up once those of before have been silent for so long."""
 UNUSED_NS = 6 * 3600 * _SECOND
@@ -144,8 +146,11 @@ class DriftBook:
         has_news = False
         for key, subject in list(self.subjects.items()):
             if subject.pending_rows:
-                has_news |= self._prepare(subject, moment) or subject.step(moment.now_ns)
-                self._changed.add(key)
+                is_new = self._prepare(subject, moment) or subject.step(moment.now_ns)
+                has_news |= is_new
+                if is_new or moment.steady_ns - subject.stored_ns >= STORED_NS:
+                    subject.stored_ns = moment.steady_ns
+                    self._changed.add(key)
             elif moment.steady_ns - subject.seen_ns > FORGOTTEN_NS:
                 has_news = True
                 self._forget(key)

@@ -36,6 +36,8 @@ class Subject:
     compared_rows: int = 0
     seen_ns: int = 0
     """When it last had rows, by the steady time."""
+    stored_ns: int = 0
+    """When it was last given to be stored, by the steady time."""
     is_reset: bool = False
     """It was told to compare with its own rows from then on, whatever the registry keeps."""
     pending: Ints = field(default_factory=_no_counts)
