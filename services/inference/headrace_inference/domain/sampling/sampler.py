@@ -31,6 +31,9 @@ TICK_SECONDS = 0.5
 MOST_JOINED = 256
 """Runs whose rows are joined in one step: others get the interpreter in between."""
 
+_REMEMBERED = 4
+"""By so much less rows are expected each time after many came: they come in waves, and may come again."""
+
 _COST_WEIGHT = 0.2
 """Of the newest measurement, in what looking at a row is taken to cost."""
 
@@ -108,9 +111,10 @@ class Sampler:
         ]
         parts = allotments(demands, self._rate, TICK_SECONDS)
         for version, demand, rows in zip(versions, demands, parts, strict=True):
-            probability = min(1.0, rows / demand.rows) if demand.rows else 1.0
+            allotted = max(rows, part) if rows == demand.rows else rows
+            expected = version.expected_rows = max(demand.rows, version.expected_rows / _REMEMBERED)
             with version.lock:
-                version.allot(max(rows, part) if probability == 1.0 else rows, probability)
+                version.allot(allotted, min(1.0, allotted / expected) if expected else 1.0)
 
     def _hand_on(self, version: VersionSampler, what: Drained) -> None:
         self.dropped_by_id += what.dropped_by_id

@@ -16,11 +16,15 @@ from headrace.state.records import VersionRecord
 from headrace_inference.domain.clock import Clock
 from headrace_inference.domain.sampling.budget import FIRST_BYTES
 from headrace_inference.domain.sampling.copying import copied, copied_row, size_of
+from headrace_inference.domain.sampling.row_ring import RowRing
 from headrace_inference.domain.sampling.slices import Slicing
 from headrace_inference.domain.sampling.taken_rows import RowMaker, Said, TakenRows, said_by
 from headrace_inference.domain.scheduling.requests import Asked, BatchResult
 
 NEVER = math.inf
+TOGETHER = 8
+"""Rows that follow one another are taken together: the first costs a run 10 us in cold caches, others 1."""
+
 SLACK_ROWS = 4
 """Over what a version may take, so that chance alone makes nobody take fewer."""
 
@@ -64,9 +68,10 @@ class Drained:
 class VersionSampler:
     """Looks at each run of a version. Whoever calls it holds `lock`, which is that of its statistics.
 
-    Each row is taken by the same probability, drawn as the number of rows until the next, so that a run of
-    which none is taken costs an addition and a comparison. Where more rows come than were expected, the
-    probability is halved; what was taken by a larger one is thinned later, by the thread that looks at it.
+    Each row is taken by the same probability, drawn as the number of rows until the next TOGETHER, so that
+    a run of which none is taken costs an addition and a comparison. Where more rows come than were
+    expected, the probability is halved; what was taken by a larger one is thinned later, by the thread that
+    looks at it.
     """
 
     def __init__(
@@ -82,6 +87,8 @@ class VersionSampler:
         self.lock = lock
         self.is_closed = False
         """Set when the version is unloaded: what it has left is taken, then it is forgotten."""
+        self.expected_rows = 0.0
+        """How many rows are expected until it is drained; it is the sampler's thread's own."""
         self.maker = RowMaker(record, labels, rules.slicings)
         """Makes rows of those that were taken, in the sampler's thread."""
         self._clock, self._rules = clock, rules
@@ -91,6 +98,10 @@ class VersionSampler:
         """Rows that are passed by until the next that is taken."""
         self._taken = 0.0
         """Rows that were taken, as many as will be left of them."""
+        self._ring: RowRing | None = None
+        """Where rows go that are of the shapes of the first that was taken since this was drained."""
+        self._ring_from: list[tuple[int, float]] = []
+        """From which row on they were taken by which probability."""
         self._id_bytes = 0
         self._id_left = rules.id_rows()
         self._passed_ids = 0.0
@@ -106,7 +117,9 @@ class VersionSampler:
 
     def _set_probability(self, probability: float) -> None:
         self._probability = probability
-        self._log_missed = math.log1p(-probability) if probability < 1 else -math.inf
+        begins = probability / (probability + TOGETHER * (1 - probability))
+        self._log_missed = math.log1p(-begins) if begins < 1 else -math.inf
+        self._left_together = TOGETHER
         self._next = self._gap()
 
     def _gap(self) -> float:
@@ -129,12 +142,9 @@ class VersionSampler:
         self._seen += 1
         if self._next < 1:
             self._make_room(1)
-        if self._next >= 1:
-            self._next -= 1
+        if not self._spans(1):
             return
-        self._next = self._gap()
         said = (said_by(route, asked),) if self._is_sliced else ()
-        self._taken += 1
         self._waiting.taken.append(
             TakenRows(self._clock.wall_ns(), 1, (), (), said, (), lengths, self._probability)
         )
@@ -143,6 +153,7 @@ class VersionSampler:
         """What came together since this was last called."""
         drained, self._waiting = self._waiting, Drained(row_bytes=self._waiting.row_bytes)
         drained.seen, drained.probability = self._seen, self._probability
+        self._empty_ring(drained)
         drained.dropped_by_id += round(self._passed_ids * self._share)
         self._seen, self._taken, self._id_bytes = 0, 0.0, 0
         self._id_left, self._passed_ids = self._rules.id_rows(), 0.0
@@ -155,25 +166,73 @@ class VersionSampler:
             probability, self._taken = probability / 2, self._taken / 2
         if probability != self._probability:
             self._set_probability(probability)
+            if self._ring is not None:
+                self._ring_from.append((self._ring.count, probability))
 
     def _take(self, result: BatchResult, rows: int) -> None:
         if not self._waiting.row_bytes:
             self._learn_size(result, rows)
         self._make_room(rows)
-        first = self._next
-        if first >= rows:
-            self._next = first - rows
+        spans = self._spans(rows)
+        if not spans:
             return
-        places = [int(first)]
-        place = first + 1 + self._gap()
+        ring = self._ring
+        if (
+            ring is None
+            or self._is_sliced
+            or not ring.put(result.inputs, result.outputs, spans, rows)
+        ):
+            places = [place for start, end in spans for place in range(start, end)]
+            self._take_apart(result, places, rows)
+
+    def _spans(self, rows: int) -> list[tuple[int, int]]:
+        """Which of the next rows are taken, as starts and ends; they are passed by then."""
+        spans: list[tuple[int, int]] = []
+        place = self._next
         while place < rows:
-            places.append(int(place))
-            place += 1 + self._gap()
+            start = int(place)
+            end = min(rows, start + self._left_together)
+            spans.append((start, end))
+            self._taken += end - start
+            self._left_together -= end - start
+            if self._left_together:  # it goes on in the next run
+                place = rows
+            else:
+                self._left_together = TOGETHER
+                place = end + self._gap()
         self._next = place - rows
-        self._taken += len(places)
+        return spans
+
+    def _take_apart(self, result: BatchResult, places: Sequence[int], rows: int) -> None:
+        """Keep rows on their own that fit into no ring, and open one where there is none."""
         self._waiting.taken.append(
             self._copy(result, places, rows, inputs=True, said=self._is_sliced)
         )
+        if self._ring is None and not self._is_sliced:
+            inputs, outputs = result.inputs, result.outputs
+            if RowRing.takes(inputs, outputs, rows):
+                most = min(self._most, FIRST_BYTES / self._waiting.row_bytes)
+                self._ring = RowRing(inputs, outputs, max(1, int(most)))
+                self._ring_from = [(0, self._probability)]
+
+    def _empty_ring(self, into: Drained) -> None:
+        """Have the rows of the ring drained, as those of one run for each probability."""
+        ring, self._ring = self._ring, None
+        if ring is None or not ring.count:
+            return
+        ends = [start for start, _ in self._ring_from[1:]] + [ring.count]
+        for (start, probability), end in zip(self._ring_from, ends, strict=True):
+            if end > start:
+                inputs, outputs = ring.rows(start, end)
+                into.taken.append(
+                    TakenRows(
+                        self._clock.wall_ns(),
+                        end - start,
+                        inputs,
+                        outputs,
+                        probability=probability,
+                    )
+                )
 
     def _learn_size(self, result: BatchResult, rows: int) -> None:
         """Of the first run, so that large rows are few from the beginning."""
