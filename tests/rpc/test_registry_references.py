@@ -164,6 +164,10 @@ def _other_tensor(wrong: profile_pb2.Reference) -> None:
     wrong.layout.fields[0].tensor = "y"
 
 
+def _texts_in_numbers(wrong: profile_pb2.Reference) -> None:
+    wrong.layout.fields[0].kind = profile_pb2.FieldLayout.KIND_TEXT
+
+
 def _no_rows(wrong: profile_pb2.Reference) -> None:
     wrong.profile.rows = 0
 
@@ -210,6 +214,7 @@ def _long_origin(wrong: profile_pb2.Reference) -> None:
 
 WRONG: tuple[Callable[[profile_pb2.Reference], None], ...] = (
     _other_tensor,
+    _texts_in_numbers,
     _no_rows,
     _no_fields,
     _twice,

@@ -48,6 +48,11 @@ _OF_ONE_VALUE = (
     profile_pb2.FieldLayout.KIND_TEXT,
 )
 """Kinds of fields with one value a row, which can be compared with what was learnt."""
+_OF_NUMBERS = (
+    profile_pb2.FieldLayout.KIND_NUMBER,
+    profile_pb2.FieldLayout.KIND_CLASS,
+    profile_pb2.FieldLayout.KIND_TENSOR,
+)
 _BEFORE_EDGES = 3
 """The bins of what is missing, infinite and below; behind the edges comes one for what is above."""
 _BEFORE_LABELS = 2
@@ -148,6 +153,8 @@ def _content(given: profile_pb2.Reference) -> ReferenceContent:
         len(fields),
         frozenset(each.tensor for each in fields if each.tensor and _is_input(each)),
         frozenset(each.tensor for each in fields if each.tensor and not _is_input(each)),
+        frozenset(each.tensor for each in fields if each.tensor and _is_of_numbers(each)),
+        frozenset(each.tensor for each in fields if each.kind == profile_pb2.FieldLayout.KIND_TEXT),
         _enforceable(kept),
     )
 
@@ -160,6 +167,15 @@ def _enforceable(kept: profile_pb2.Reference) -> frozenset[str]:
         and each.tensor
         and _is_input(each)
         and each.kind in _OF_ONE_VALUE
+    )
+
+
+def _is_of_numbers(field: profile_pb2.FieldLayout) -> bool:
+    if field.kind in _OF_NUMBERS:
+        return True
+    labels = profile_pb2.Bins.KIND_LABELS
+    return field.kind == profile_pb2.FieldLayout.KIND_CATEGORY and any(
+        bins.kind != labels for bins in field.aspects.values()
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
 from headrace import errors
+from headrace.datatype_names import Datatype
 from headrace.resource_names import reference_resource
 from headrace.state.catalog import Catalog
 from headrace.state.record_collections import REFERENCES
@@ -34,6 +35,10 @@ class ReferenceContent:
     inputs: frozenset[str] = frozenset()
     """The inputs that it tells of."""
     outputs: frozenset[str] = frozenset()
+    numbers: frozenset[str] = frozenset()
+    """The tensors that it takes for numbers."""
+    texts: frozenset[str] = frozenset()
+    """The tensors that it takes for texts."""
     enforceable: frozenset[str] = frozenset()
     """The fields of inputs of which something was learnt."""
 
@@ -114,6 +119,7 @@ def set_reference(context: DecisionContext, new: NewReference) -> Decision:
     content = new.content
     version = find_version(context.catalog, new.model, new.number)
     _check_tensors(content, version.signature)
+    _check_datatypes(content, version.signature)
     record = ReferenceRecord(
         new.model,
         new.number,
@@ -234,6 +240,22 @@ def _check_tensors(content: ReferenceContent, signature: Signature) -> None:
                 f"the reference tells of {noun} {unknown[0]!r}, which the version has not: its {noun}s are "
                 f"{', '.join(map(repr, sorted(there)))}",
                 facts={"tensor": unknown[0]},
+            )
+
+
+def _check_datatypes(content: ReferenceContent, signature: Signature) -> None:
+    """Pass if what it takes for numbers or texts is. Raises InvalidArgument (REFERENCE_INVALID)."""
+    specs = (*signature.inputs, *signature.optional_inputs, *signature.outputs)
+    of_bytes = {spec.name for spec in specs if spec.datatype is Datatype.BYTES}
+    for told, wrong in (
+        ("numbers", content.numbers & of_bytes),
+        ("texts", content.texts - of_bytes),
+    ):
+        if wrong:
+            raise errors.InvalidArgument(
+                "REFERENCE_INVALID",
+                f"the reference tells of {told} in {min(wrong)!r}, which has none",
+                facts={"tensor": min(wrong)},
             )
 
 
