@@ -10,6 +10,8 @@ from headrace_monitor.domain.alerts.service_checks import Counted
 
 HOUR_SECONDS = 3600
 MAX_HOURS = 30 * 24
+KEPT_HOURS = 24
+"""So far back hours are counted that were not when they were over: before a rule was applied, say."""
 MAX_BUDGETS = 2000
 """Subjects of objectives whose hours are kept, some 15 kB each when a month is full."""
 
@@ -38,11 +40,12 @@ class Budgets:
         self.changed: set[BudgetKey] = set()
         self.gone: set[BudgetKey] = set()
         self.counted_hour = 0
-        """The last hour that was counted, since the epoch."""
+        """The hour that was counted last, since the epoch; 0 for none."""
 
     def restore(self, key: BudgetKey, hours: Mapping[int, tuple[int, int]]) -> None:
         """Take up what was stored."""
         self._hours[key] = dict(hours)
+        self.counted_hour = max(self.counted_hour, *hours, 0)
 
     def of(self, key: BudgetKey) -> Mapping[int, tuple[int, int]]:
         """Return the hours of a budget."""
@@ -50,7 +53,7 @@ class Budgets:
 
     def count(self, hour: int, counted: Iterable[tuple[str, Subject, Counted]]) -> None:
         """Set what was counted in an hour that is over, and drop what is older than a month."""
-        self.counted_hour = max(self.counted_hour, hour)
+        self.counted_hour = hour
         for rule, subject, found in counted:
             key = BudgetKey(rule, subject.model, subject.version)
             if key in self._hours or len(self._hours) < MAX_BUDGETS:
@@ -64,6 +67,17 @@ class Budgets:
                 del self._hours[key]
                 self.changed.discard(key)
                 self.gone.add(key)
+
+    def next_hour(self, over: int) -> int | None:
+        """Give the hour to count next, where `over` was the last whole one; None where all are counted.
+
+        Hours that were missed are made up for, as far as windows are kept, one after the other.
+        """
+        if self.counted_hour == over:
+            return None
+        if self.counted_hour > over:  # the clock was set back
+            return over
+        return max(self.counted_hour + 1, over - KEPT_HOURS + 1)
 
     def forget_rules(self, names: Iterable[str]) -> None:
         """Drop the budgets of all rules but these."""

@@ -91,7 +91,7 @@ class Evaluator:
         if self._book.alerts or any(_has_begun(each) for each in looks):
             # at the moment of the change, since one that waited for the store is of an older one
             await self._ingestion.apply(lambda: self._book.take_looks(looks, self._clock()))
-        await self._count_hour(rules)
+        await self._count_hours(rules)
 
     async def _facts(self, rules: Sequence[AnyRule]) -> Facts:
         windows = dict(await self._windows(rules))
@@ -121,13 +121,15 @@ class Evaluator:
                 windows[seconds] = await self._sources.service.during(seconds, models.__contains__)
         return windows
 
-    async def _count_hour(self, rules: Sequence[AnyRule]) -> None:
-        """Count the last hour for the budgets, once it is over."""
+    async def _count_hours(self, rules: Sequence[AnyRule]) -> None:
+        """Count for the budgets the hours that are over and were not counted: one, but after a start."""
         objectives = [rule for rule in rules if isinstance(rule, Objective)]
         now = self._clock().now_ns // NANOSECONDS
-        hour = (now - SETTLED_SECONDS) // HOUR_SECONDS - 1
-        if not objectives or hour == self._book.budgets.counted_hour:
-            return
+        over = (now - SETTLED_SECONDS) // HOUR_SECONDS - 1
+        while objectives and (hour := self._book.budgets.next_hour(over)) is not None:
+            await self._count_hour(objectives, hour)
+
+    async def _count_hour(self, objectives: Sequence[Objective], hour: int) -> None:
         end_ns = (hour + 1) * HOUR_SECONDS * NANOSECONDS
         found = await self._sources.service.during(HOUR_SECONDS, _any_of(objectives), end_ns)
         counted: list[tuple[str, Subject, Counted]] = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -20,6 +21,8 @@ from headrace_monitor.domain.alerts.service_checks import (
 from headrace_monitor.domain.clock import Clock
 from headrace_monitor.domain.telemetry.report import NANOSECONDS
 
+FRESH_NS = 10 * NANOSECONDS
+
 
 class Objectives:
     """Answers how the objectives stand now."""
@@ -28,22 +31,36 @@ class Objectives:
         self._book = book
         self._service = service
         self._clock = clock
+        self._known: list[ObjectiveStatus] = []
+        self._known_of: tuple[str, int] = ("", 0)
+        self._asking = asyncio.Lock()
 
     async def statuses(self, is_seen: Callable[[str], bool]) -> list[ObjectiveStatus]:
-        """All of the models that are seen, those with the least budget left first."""
+        """All of the models that are seen, those with the least budget left first; 10 s old at most.
+
+        Hours of all models are added up for it: once for all who ask at a time.
+        """
+        async with self._asking:
+            known_of = self._book.in_force.etag, self._clock().steady_ns // FRESH_NS
+            if known_of != self._known_of:
+                self._known = await self._all()
+                self._known_of = known_of
+            return [each for each in self._known if is_seen(each.model)]
+
+    async def _all(self) -> list[ObjectiveStatus]:
         rules = [rule for rule in self._book.in_force.rules.active if isinstance(rule, Objective)]
         if not rules:
             return []
-        windows = await self._windows(rules, is_seen)
-        present = await self._service.during(self._present_seconds(), is_seen)
-        found = [each for rule in rules for each in self._of(rule, present, windows, is_seen)]
+        windows = await self._windows(rules)
+        present = await self._service.during(self._present_seconds(), _all_models)
+        found = [each for rule in rules for each in self._of(rule, present, windows)]
         return sorted(found, key=lambda each: (each.budget_left, each.rule, each.model))
 
-    async def _windows(
-        self, rules: Sequence[Objective], is_seen: Callable[[str], bool]
-    ) -> dict[float, ServiceWindow]:
+    async def _windows(self, rules: Sequence[Objective]) -> dict[float, ServiceWindow]:
         wanted = {seconds_of(text) for rule in rules for each in rule.burn for text in _both(each)}
-        return {seconds: await self._service.during(seconds, is_seen) for seconds in sorted(wanted)}
+        return {
+            seconds: await self._service.during(seconds, _all_models) for seconds in sorted(wanted)
+        }
 
     def _present_seconds(self) -> float:
         """How long ago the last hour ended that is counted, or a day where none is."""
@@ -58,13 +75,12 @@ class Objectives:
         rule: Objective,
         present: ServiceWindow,
         windows: dict[float, ServiceWindow],
-        is_seen: Callable[[str], bool],
     ) -> list[ObjectiveStatus]:
         counted = dict(count(rule, present))
         subjects = {*counted} | {
             Subject(key.model, key.version)
             for key in self._book.budgets.known()
-            if key.rule == rule.name and is_seen(key.model)
+            if key.rule == rule.name
         }
         by_window = {seconds: dict(count(rule, window)) for seconds, window in windows.items()}
         return [
@@ -101,3 +117,7 @@ class Objectives:
 
 def _both(window: BurnWindow) -> tuple[str, str]:
     return window.short, window.long
+
+
+def _all_models(_: str) -> bool:
+    return True
