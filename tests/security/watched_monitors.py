@@ -13,7 +13,7 @@ import grpc
 
 from headrace import status
 from headrace.monitor.v1 import monitor_service_pb2 as pb
-from headrace.monitor.v1 import monitor_service_pb2_grpc
+from headrace.monitor.v1 import monitor_service_pb2_grpc, telemetry_pb2
 from tests.rpc.monitors import RunningMonitor, report, running_monitor, telemetry
 from tests.security.registries import SecuredRegistry, bearer, reason_of, secured_registry
 
@@ -28,7 +28,11 @@ class Scene:
 
     async def report(self, key: str, replica: str, *models: str) -> str:
         """Report for a replica; the reason of the refusal, if it is refused."""
-        sent = report(replica, 1, *(telemetry([1_000_000], model=model) for model in models))
+        versions = (telemetry([1_000_000], model=model) for model in models)
+        return await self.send(key, report(replica, 1, *versions))
+
+    async def send(self, key: str, sent: telemetry_pb2.TelemetryReport) -> str:
+        """Send a report; the reason of the refusal, if it is refused."""
         request = pb.ReportTelemetryRequest(report=sent)
 
         def call() -> str:
@@ -75,7 +79,9 @@ class Scene:
 
 
 @asynccontextmanager
-async def watched(redis_url: str, namespace: str, folder: Path) -> AsyncIterator[Scene]:
+async def watched(
+    redis_url: str, namespace: str, folder: Path, **settings: Any
+) -> AsyncIterator[Scene]:
     """A monitor that has learnt the rights, with reports of two models."""
     async with secured_registry(redis_url, namespace, folder / "registry") as registry:
         service = await registry.key("suite", ("service", "*"))
@@ -87,6 +93,7 @@ async def watched(redis_url: str, namespace: str, folder: Path) -> AsyncIterator
             auth="on",
             registry_address=registry.running.address,
             token_file=token,
+            **settings,
         ) as monitor:
             scene = Scene(monitor, registry, service)
             await until(lambda: scene.report(service, "replica-0", "team-a", "other"), "")
