@@ -82,6 +82,8 @@ class Replicas:
 
     load_on_request: bool = False
     """Whether some load what a name leads to when it is asked for."""
+    states: Mapping[tuple[str, int], str] = field(default_factory=dict)
+    """The state over all replicas, of what any holds: lists of models ask for thousands."""
 
     def of(self, model: str, number: int) -> tuple[Holding, ...]:
         """A version on all replicas that hold it."""
@@ -89,7 +91,7 @@ class Replicas:
 
     def state(self, entry: CatalogModel, number: int) -> str:
         """The state of a version over all replicas."""
-        state = state_over(self.of(entry.model.name, number))
+        state = self.states.get((entry.model.name, number), NOT_LOADED)
         if state == NOT_LOADED and self.load_on_request and entry.is_named(number):
             return STANDBY
         return state
@@ -104,7 +106,8 @@ def replicas_of(records: Iterable[ReplicaRecord]) -> Replicas:
             holding = Holding(record.id, each.state, each.reason, each.memory_bytes, each.provider)
             holdings[each.model, each.number].append(holding)
     by_version = {key: tuple(found) for key, found in holdings.items()}
-    return Replicas(records, by_version, any(record.loads_on_request for record in records))
+    states = {key: state_over(found) for key, found in by_version.items()}
+    return Replicas(records, by_version, any(record.loads_on_request for record in records), states)
 
 
 def state_over(holdings: Iterable[Holding]) -> str:
