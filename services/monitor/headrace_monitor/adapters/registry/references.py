@@ -17,7 +17,7 @@ from headrace_monitor.adapters.registry.calls import RegistryCalls
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS = 2.0
+LOOK_SECONDS = 0.5
 """How soon one that was asked for is fetched."""
 
 MISSED_SECONDS = 30.0
