@@ -13,6 +13,7 @@ import typer
 
 from headrace.cli.arguments import CallableName, VersionOrAlias
 from headrace.cli.command import Cli, command
+from headrace.cli.error_report import printable
 from headrace.cli.images import PREPROCESS_HELP, Preprocess
 from headrace.cli.inputs import FORMS, parse_inputs, read_inputs
 from headrace.cli.output import table
@@ -164,6 +165,8 @@ def _lines(result: InferResult, best: Mapping[str, int]) -> list[Any]:
     import numpy as np
 
     lines: list[Any] = [f"{result.model_name} version {result.model_version} ({result.route})"]
+    if result.flagged:
+        lines.append(f"not as was learnt of its data: {printable(result.flagged)}")
     for name, tensor in as_document(result)["outputs"].items():
         array = result.outputs[name]
         if name in best:

@@ -9,6 +9,7 @@ from headrace.client.arrays import Array
 
 Parameter = bool | int | float | str
 ROUTE_PARAMETER = "headrace.route"
+FLAGGED_PARAMETER = "headrace.flagged"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +34,11 @@ class InferResult(Mapping[str, "Array"]):
     def route(self) -> str:
         """Return why this version answered: stable, canary, pinned, ...; '' if the server does not say."""
         return str(self.parameters.get(ROUTE_PARAMETER, ""))
+
+    @property
+    def flagged(self) -> str:
+        """Return the fields that are flagged since they differ from what was learnt; '' for none."""
+        return str(self.parameters.get(FLAGGED_PARAMETER, ""))
 
     def __getitem__(self, name: str) -> Array:
         """An output by its name, its text as str. Raises KeyError, which names the outputs there are."""

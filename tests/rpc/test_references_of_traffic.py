@@ -62,6 +62,8 @@ async def test_traffic_becomes_the_reference_that_it_is_counted_by(
             await eventually(lambda: version.door.checks is not None)
             await stub.ModelInfer(request("digits", ROWS))
             answer = await stub.ModelInfer(request("digits", ROWS[:1] + np.float32(100)))
+            asked_for = ("infer", "digits", "[[100, 0, 0, 0]]")
+            said = await run("--inference", replica.fronts.grpc_address, *asked_for)
         (counts,) = (await monitor.query(model="digits", window=seconds(60))).statistics
         page = (await monitor.get("/metrics"))[1]
         found = await profiles.QueryProfiles(asked)
@@ -69,12 +71,13 @@ async def test_traffic_becomes_the_reference_that_it_is_counted_by(
     assert (1, True) == (none_yet.status, "SAMPLES_INVALID" in none_yet.error)
     assert ("traffic", 64) == (made.document["source"], made.document["rows"])
     assert ("", made.document["digest"]) == (before.reference, counted.reference)
-    assert (65, 64) == (counted.rows, before.rows)
+    assert "not as was learnt of its data: input x[0]" == said.output.splitlines()[1]
+    assert (66, 64) == (counted.rows, before.rows)
     assert "input x[0]" == answer.parameters["headrace.flagged"].string_param
     (violations,) = [each for each in counts.measures if each.name == "schema_violations"]
-    assert {"input x[0]": 1} == dict(violations.labels.counts)
+    assert {"input x[0]": 2} == dict(violations.labels.counts)
     assert (
-        'headrace_schema_violations_total{field="input x[0]",model="digits",version="1"} 1' in page
+        'headrace_schema_violations_total{field="input x[0]",model="digits",version="1"} 2' in page
     )
-    assert 65 == sum(next(each for each in counted.counts if each.field == "input x[0]").counts)
+    assert 66 == sum(next(each for each in counted.counts if each.field == "input x[0]").counts)
     assert shown.document["fields"][0]["lowest"] < ROWS[:, 0].min()
