@@ -2,7 +2,7 @@
 
     python -m benchmarks.monitor [--replicas 4] [--rounds 3]
 
-A monitor in a process of its own. Replicas send reports of 3.5 MiB (400 versions with full histograms)
+A monitor in a process of its own. Replicas send reports of 4 MB (230 versions each, with full histograms)
 side by side, while others ask for a day by replica, for a series, for /metrics and for the dashboard's
 JSON, one after the other. Meanwhile another process makes a small call (health) every 10 ms: its times
 show how long the event loop, and whatever keeps the interpreter, held it up. Then 20 reports of 50 MB are
@@ -26,15 +26,18 @@ from typing import Any
 
 import aiohttp
 import grpc
+import numpy as np
 from google.protobuf import duration_pb2, timestamp_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from benchmarks.processes import Service, open_service
+from headrace import packed_histograms
+from headrace.histogram import BUCKET_COUNT, Histogram
 from headrace.monitor.v1 import monitor_service_pb2 as pb
 from headrace.monitor.v1 import monitor_service_pb2_grpc as pb_grpc
 from headrace.monitor.v1 import telemetry_pb2
 
-VERSIONS = 400
+VERSIONS = 230
 PING_SECONDS = 0.01
 OVERSIZED_BYTES = 50 * 2**20
 _UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
@@ -50,10 +53,15 @@ def peak_megabytes(monitor: Service) -> float:
 
 def request(replica: int, sequence: int) -> pb.ReportTelemetryRequest:
     """A report as large as may be, sent now."""
-    histogram = telemetry_pb2.Histogram(counts=dict.fromkeys(range(481), 3), sum_ns=10**9)
+    buckets, counts = packed_histograms.pack(Histogram.of_all_buckets(np.full(BUCKET_COUNT, 3)))
+    histogram = telemetry_pb2.Histogram(buckets=buckets, bucket_counts=counts, sum_ns=10**9)
     versions = [
         telemetry_pb2.VersionTelemetry(
-            model=f"m{number}", version=1, total=histogram, queue=histogram, compute=histogram
+            model=f"m{replica}-{number}",
+            version=1,
+            total=histogram,
+            queue=histogram,
+            compute=histogram,
         )
         for number in range(VERSIONS)
     ]

@@ -209,10 +209,11 @@ class Histogram:
     def coarse(self) -> dict[int, int]:
         """The counts of the buckets of scale 4 that are not empty, by index: exact, since each is four."""
         indexes, counts = self.used()
-        coarse: dict[int, int] = {}
-        for index, count in zip((-(-indexes // _FINE)).tolist(), counts.tolist(), strict=True):
-            coarse[index] = min(coarse.get(index, 0) + count, MAX_COUNT)
-        return coarse
+        if not len(indexes):
+            return {}
+        sums = np.minimum(np.bincount(-(-indexes // _FINE), counts), MAX_COUNT).astype(np.int64)
+        coarse = np.flatnonzero(sums)
+        return dict(zip(coarse.tolist(), sums[coarse].tolist(), strict=True))
 
     @classmethod
     def from_sparse(cls, counts: Mapping[int, int], sum_ns: int) -> Histogram:
