@@ -148,6 +148,21 @@ async def test_reports_that_are_missing_are_told(tmp_path: Path) -> None:
         assert (3.0, "reports") == (found.value, found.unit)
 
 
+async def test_reports_that_were_missing_before_a_clock_was_set_back_are_old(
+    tmp_path: Path,
+) -> None:
+    """Else they would be told of until the clock has come so far again."""
+    async with alerting(tmp_path) as scene:
+        await scene.serve(8)
+        scene.sequence["a"] += 3
+        await scene.serve(4)
+        await scene.evaluated()
+        assert [("telemetry-missing", PENDING)] == await scene.states()
+        scene.clock.step(-86_400 * SECOND)
+        await scene.evaluated()
+        assert [] == await scene.states()
+
+
 async def test_a_replica_that_falls_silent_is_told(tmp_path: Path) -> None:
     """Its figures are said to be incomplete; when it reports again, that is over."""
     async with receiving() as hook, alerting(tmp_path) as scene:

@@ -6,6 +6,7 @@ import pytest
 
 from headrace import errors
 from headrace.alert_rules.rules import Errors
+from headrace.alert_rules.rules_file import DEFAULT_RULES
 from headrace_monitor.domain.alerts.alert_book import MAX_WAITING, AlertBook
 from headrace_monitor.domain.alerts.alerts import Level, Observation, Subject
 from headrace_monitor.domain.alerts.silences import MAX_SILENCES, Silence
@@ -199,6 +200,14 @@ def test_silences_are_bounded() -> None:
     with pytest.raises(errors.ResourceExhausted) as caught:
         book.add_silence(Silence("more", at(60).now_ns, "w", "k", NOW, model="m"), at(0))
     assert "TOO_MANY_SILENCES" == caught.value.reason
+
+
+def test_rules_that_another_version_took_keep_no_monitor_from_starting() -> None:
+    """The shipped ones are in force until others are applied."""
+    book = AlertBook()
+    book.restore([(b"rules", b"[[rules]]\nkind = 'of the future'\nname = 'x'\n")])
+    assert DEFAULT_RULES == book.in_force.rules
+    assert "of the future" in book.in_force.source
 
 
 def test_damaged_entries_are_left_out() -> None:

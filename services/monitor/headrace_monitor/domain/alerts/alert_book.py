@@ -6,6 +6,7 @@ changed: any thread may look at it.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,6 +23,8 @@ from headrace_monitor.domain.alerts.states import Look
 from headrace_monitor.domain.clock import Moment
 from headrace_monitor.domain.ingestion.books import BookChanges
 from headrace_monitor.domain.telemetry.report import NANOSECONDS, Report
+
+logger = logging.getLogger(__name__)
 
 NAME = "alerts"
 MAX_ALERTS = 5000
@@ -87,7 +90,7 @@ class AlertBook:
             sorted(found.waiting.items(), key=lambda item: item[1].create_steady_ns)
         )
         if self.fixed is None and found.rules:
-            self.in_force = RulesInForce(read_rules(found.rules), found.rules)
+            self.in_force = _as_stored(found.rules)
 
     def merge(self, report: Report, moment: Moment) -> None:
         """Nothing: rules look at what others keep."""
@@ -281,6 +284,16 @@ class AlertBook:
     def _drop(self, key: bytes) -> None:
         self._changed.pop(key, None)
         self._gone.add(key)
+
+
+def _as_stored(source: str) -> RulesInForce:
+    """Return rules that were applied once; the shipped ones where another version took others than this."""
+    try:
+        return RulesInForce(read_rules(source), source)
+    except errors.InvalidArgument as error:
+        problem = error.message
+    logger.error("the rules of alerts cannot be read, apply them anew: %s", problem)
+    return RulesInForce(source=source)
 
 
 def alert_not_found(alert_id: str) -> errors.NotFound:

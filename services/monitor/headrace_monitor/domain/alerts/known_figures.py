@@ -34,6 +34,8 @@ _NOT_SERVING = {"previous", "latest"}
 """Places in a route from which no requests are answered."""
 
 
+LONG_AGO_NS = 365 * 86_400 * NANOSECONDS
+
 STEPS = 30
 """A window of a rule may be longer by a thirtieth: 5 minutes are added up from 10 s each, not from 1 s."""
 
@@ -159,6 +161,8 @@ def _replica_gap(
     session = sessions[SessionKey(gap.replica, gap.boot_id)]
     if gap.reason is Reason.REPORTS_MISSING:
         age_ns = moment.now_ns - gap.end_ns
+        if age_ns < 0:  # of before the clock was set back: no report ends later than now
+            age_ns = LONG_AGO_NS
     else:  # by the steady time: a clock that is set makes nothing older
         age_ns = moment.steady_ns - session.seen_ns
     return ReplicaGap(
@@ -167,7 +171,7 @@ def _replica_gap(
         gap.start_ns,
         gap.end_ns,
         gap.missing_reports,
-        max(0, age_ns) / NANOSECONDS,
+        age_ns / NANOSECONDS,
     )
 
 
