@@ -14,7 +14,8 @@ export default function Call({ name, model, place }) {
   const version = versions.find((each) => String(each.number) === asked) || versions.find((each) => each.number === routed) || versions[0];
   const calls = usePoll(version ? pathOf(name, "/calls", { version: asked }) : "", 0);
   if (!version) return html`<div class="card"><h2>Nothing to call yet</h2><p class="hint">Push a version first: <code>headrace push ${name} model.onnx</code></p></div>`;
-  const chats = version.kind !== "tensors" && (calls.data?.example?.messages || calls.data?.example?.prompt !== undefined || version.language?.kind?.startsWith?.("gener") || version.kind === "generation");
+  const example = calls.data?.example;
+  const chats = version.language && (example?.messages || example?.prompt !== undefined);
   const may = (model.may || []).includes("infer");
   return html`<div class="bar"><label class="version-name"><span class="hint">Version</span> <select value=${asked} onChange=${(event) => change({ version: event.currentTarget.value })}>
       <option value="" selected=${!asked}>as the route decides</option>${versions.map((each) => html`<option key=${each.number} value=${each.number} selected=${String(each.number) === asked}>v${each.number}${each.state === "READY" ? "" : " (not ready)"}</option>`)}</select></label></div>
@@ -23,7 +24,7 @@ export default function Call({ name, model, place }) {
       <section class="card" aria-labelledby="try-title"><header><h2 id="try-title">Try it</h2></header>
         ${!may ? html`<p class="hint">Calling it takes the permission <code>infer</code>, which you do not have.</p>`
     : calls.loading ? html`<${Skeleton} height=${260} />`
-      : chats ? html`<${Chat} key=${asked} name=${name} version=${asked} example=${calls.data?.example} />`
+      : version.language && !chats ? html`<p class="hint">It takes texts and gives vectors or an order: copy a call.</p>` : chats ? html`<${Chat} key=${asked} name=${name} version=${asked} example=${calls.data?.example} />`
         : html`<${TryForm} key=${`${asked} ${version.number} ${Boolean(calls.data)}`} name=${name} version=${asked} signature=${version.signature} example=${calls.data?.example} />`}</section></div>
       <div class="stack"><section class="card" aria-labelledby="copy-title"><header><h2 id="copy-title">Call it from your program</h2></header>
         ${calls.loading ? html`<${Skeleton} height=${200} />` : calls.data && html`<${Snippets} calls=${calls.data} chosen=${place.params.get("with")} />`}</section>
