@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from onnx import helper
 
+from headrace.client import AsyncClient
 from headrace.conversion.data_profiles import layout_from_proto, profile_from_proto
 from headrace.data_profiles.float_bits import float_bit_places
 from headrace.data_profiles.layouts import VALUE
@@ -26,7 +28,8 @@ from headrace_inference.adapters.telemetry import MAX_BYTES, TelemetryBuffer, fl
 from headrace_inference.domain.versions.statistics import StatisticsRegistry
 from tests.rpc.grpc_fixtures import FRONTS, open_grpc_replica, request
 from tests.rpc.monitors import RunningMonitor, report, running_monitor, seconds
-from tests.rpc.rest_fixtures import Model, model
+from tests.rpc.rest_fixtures import Model, echo, model
+from tests.unit.inference.text_doubles import EchoRunner, generative_version
 
 ROWS = np.array([[1.0, 2.0], [3.0, np.nan], [-4.0, 0.0]], np.float32)
 
@@ -186,3 +189,28 @@ async def test_a_wrong_question_is_refused(
         with pytest.raises(grpc.aio.AioRpcError, match=expected) as refused:
             await told(monitor, **fields)
     assert grpc.StatusCode.INVALID_ARGUMENT is refused.value.code()
+
+
+async def test_lengths_of_generations_are_told(tmp_path: Path) -> None:
+    """Of a version that generates, the tokens of prompts and answers are counted, and no text."""
+    (tmp_path / "replica").mkdir()
+    reports = TelemetryBuffer("a", StatisticsRegistry(), 10)
+    generating = replace(echo(Datatype.FP32), record=generative_version())
+    async with (
+        open_grpc_replica(
+            tmp_path / "replica",
+            generating,
+            open_model=lambda path, record: EchoRunner(),
+            reports=reports,
+        ) as replica,
+        AsyncClient(inference=replica.grpc_address, timeout_seconds=20) as client,
+    ):
+        await client.generate("m", "abc", max_tokens=4)
+        await client.generate("m", "abcde", max_tokens=2)
+    reports.collect()
+    async with running_monitor(tmp_path) as monitor:
+        await flush_telemetry(reports, PlainPeer(monitor.channel), 10)
+        found = await told(monitor, model="m")
+    assert bins_of(3, 5) == filled(found, "length prompt")
+    assert bins_of(4, 2) == dict(sorted(filled(found, "length answer").items()))
+    assert 2 == len(found.profiles[0].layout.fields)
