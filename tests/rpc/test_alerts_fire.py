@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import grpc
 import numpy as np
 
 from headrace.conversion.data_profiles import layout_to_proto, profile_to_proto
@@ -98,6 +99,25 @@ async def test_a_version_that_refuses_for_want_of_room(tmp_path: Path) -> None:
         await scene.evaluated()
         assert [] == await scene.states()
         assert [("version-overloaded", "resolved")] == await hook.told()
+
+
+async def test_a_watch_tells_every_change_and_ends_with_the_monitor(tmp_path: Path) -> None:
+    """First what there is, then what came of it."""
+    async with alerting(tmp_path) as scene:
+        watch = scene.alerts.WatchAlerts(pb.WatchAlertsRequest(model="digits"))
+        assert [] == list((await watch.read()).alerts)
+        await scene.serve(8, failed=300)
+        (begun,) = (await watch.read()).alerts
+        assert ("version-failing", PENDING) == (begun.rule, begun.state)
+        request = pb.AcknowledgeAlertRequest(id=begun.id, comment="mine")
+        await scene.alerts.AcknowledgeAlert(request)
+        while not (later := (await watch.read()).alerts[0]).acknowledged_by:
+            pass
+        assert "mine" == later.comment
+        scene.monitor.stopping.set()
+        async with asyncio.timeout(20):
+            while await watch.read() is not grpc.aio.EOF:
+                pass
 
 
 async def test_what_callers_do_wrong_is_no_alert(tmp_path: Path) -> None:
