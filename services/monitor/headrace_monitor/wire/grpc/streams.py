@@ -29,8 +29,9 @@ async def _next_before(stopped: asyncio.Future[Item], items: AsyncIterator[Item]
 
 
 async def _cancel(task: asyncio.Future[Item]) -> None:
-    task.cancel()
-    await asyncio.wait((task,))
+    if not task.done():
+        task.cancel()
+        await asyncio.wait((task,))
 
 
 async def ticks(stopping: asyncio.Event, interval_seconds: float) -> AsyncIterator[None]:
