@@ -16,11 +16,11 @@ const tell = (text) => { wrong.push(text); console.log(text); };
 
 const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
 
-async function open(hash, { width = 1440, colorScheme = "light" } = {}) {
+async function open(hash, { width = 1440, colorScheme = "light", isAway = false } = {}) {
   const context = await browser.newContext({ viewport: { width, height: 800 }, colorScheme, permissions: ["clipboard-read", "clipboard-write"] });
   const page = await context.newPage();
   const where = `${hash || "#/models"} at ${width}, ${colorScheme}`;
-  const isExpected = (text) => hash === "#/models/nothing" && text.includes("404");
+  const isExpected = (text) => isAway || (hash === "#/models/nothing" && text.includes("404"));
   page.on("console", (message) => { if (message.type() === "error" && !isExpected(message.text())) tell(`${where}: ${message.text()}`); });
   page.on("pageerror", (error) => tell(`${where}: ${error.message}`));
   page.on("dialog", (dialog) => { tell(`${where}: a script of a name ran`); dialog.dismiss(); });
@@ -117,6 +117,13 @@ await step("moving the route", "#/models/digits/route", async (page) => {
   await page.getByRole("link", { name: "History" }).click();
   await page.getByText("it was not").waitFor();
 });
+await step("a monitor that is away", "#/models/digits", async (page) => {
+  await page.route("**/api/**", (route) => route.abort());
+  await page.getByText("The monitor cannot be reached.").first().waitFor({ timeout: 30000 });
+  expect("what was told stays", true, await page.getByRole("heading", { name: "Versions" }).isVisible());
+  await page.unroute("**/api/**");
+  await page.waitForFunction(() => !document.querySelector(".note.bad"), null, { timeout: 40000 });
+}, { isAway: true });
 await step("colours", "", async (page) => {
   await page.getByRole("button", { name: /^Colours as the system/ }).click();
   await page.getByRole("button", { name: /^Light/ }).click();
