@@ -102,6 +102,8 @@ class VersionSampler:
         """Where rows go that are of the shapes of the first that was taken since this was drained."""
         self._ring_from: list[tuple[int, float]] = []
         """From which row on they were taken by which probability."""
+        self._has_ids = False
+        """Whether the first request of any run had an id: until then no other is asked for its own."""
         self._id_bytes = 0
         self._id_left = rules.id_rows()
         self._passed_ids = 0.0
@@ -134,8 +136,14 @@ class VersionSampler:
             self._next -= rows
         else:
             self._take(result, rows)
-        if self._share:
+        if self._share and (self._has_ids or self._sees_id(result)):
             self._take_by_id(result, rows)
+
+    def _sees_id(self, result: BatchResult) -> bool:
+        """Look at the first request alone: to ask each of many callers without ids would cost 6 %."""
+        first = result.requests[0].asked
+        self._has_ids = first is not None and bool(first.id_text)
+        return self._has_ids
 
     def look_at_lengths(self, lengths: Mapping[str, int], route: str, asked: Asked | None) -> None:
         """The same of a generation, whose prompt and answer have these lengths."""
