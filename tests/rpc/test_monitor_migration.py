@@ -66,7 +66,9 @@ def rows_of(path: Path) -> dict[str, list[tuple[object, ...]]]:
 def samples(page: str) -> Iterator[str]:
     """The samples of a scrape that are of models and replicas, and not 0."""
     for line in page.splitlines():
-        other = line.startswith(("#", "headrace_grpc", "headrace_monitor_window_bytes"))
+        other = line.startswith(
+            ("#", "headrace_grpc", "headrace_alert", "headrace_monitor_window_bytes")
+        )
         if line.startswith("headrace_") and not other and not line.endswith(" 0.0"):
             yield line
 
