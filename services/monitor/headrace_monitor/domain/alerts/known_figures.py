@@ -34,6 +34,7 @@ _NOT_SERVING = {"previous", "latest"}
 """Places in a route from which no requests are answered."""
 
 
+SET_BACK_NS = 60 * NANOSECONDS
 LONG_AGO_NS = 365 * 86_400 * NANOSECONDS
 
 STEPS = 30
@@ -161,7 +162,7 @@ def _replica_gap(
     session = sessions[SessionKey(gap.replica, gap.boot_id)]
     if gap.reason is Reason.REPORTS_MISSING:
         age_ns = moment.now_ns - gap.end_ns
-        if age_ns < 0:  # of before the clock was set back: no report ends later than now
+        if age_ns < -SET_BACK_NS:  # of before the clock was set back: no report ends later than now
             age_ns = LONG_AGO_NS
     else:  # by the steady time: a clock that is set makes nothing older
         age_ns = moment.steady_ns - session.seen_ns
@@ -171,7 +172,7 @@ def _replica_gap(
         gap.start_ns,
         gap.end_ns,
         gap.missing_reports,
-        age_ns / NANOSECONDS,
+        max(0, age_ns) / NANOSECONDS,
     )
 
 
