@@ -33,7 +33,7 @@ LARGEST = 2**48
 """What one report may say of anything."""
 
 QUICK = settings(
-    max_examples=15,
+    max_examples=8,
     derandomize=True,
     deadline=None,
     phases=(Phase.generate,),
