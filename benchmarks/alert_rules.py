@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from headrace.alert_rules.rules_file import read_rules
-from headrace.histogram import Histogram
-from headrace.measures import ERRORS, SUCCESSES, TOTAL_TIME
+from headrace.telemetry.histogram import Histogram
+from headrace.telemetry.measures import ERRORS, SUCCESSES, TOTAL_TIME
 from headrace_monitor.domain.alerts.alert_book import AlertBook
 from headrace_monitor.domain.alerts.evaluator import Evaluator
 from headrace_monitor.domain.alerts.figures import Sources

@@ -31,11 +31,11 @@ from google.protobuf import duration_pb2, timestamp_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from benchmarks.processes import Service, open_service
-from headrace import packed_histograms
-from headrace.histogram import BUCKET_COUNT, Histogram
 from headrace.monitor.v1 import monitor_service_pb2 as pb
 from headrace.monitor.v1 import monitor_service_pb2_grpc as pb_grpc
 from headrace.monitor.v1 import telemetry_pb2
+from headrace.telemetry import packed_histograms
+from headrace.telemetry.histogram import BUCKET_COUNT, Histogram
 
 VERSIONS = 230
 PING_SECONDS = 0.01

@@ -25,11 +25,11 @@ from google.protobuf import duration_pb2, timestamp_pb2
 
 from benchmarks.monitor import peak_megabytes
 from benchmarks.processes import Service, open_service
-from headrace import packed_histograms
-from headrace.histogram import Histogram
 from headrace.monitor.v1 import monitor_service_pb2 as pb
 from headrace.monitor.v1 import monitor_service_pb2_grpc as pb_grpc
 from headrace.monitor.v1 import telemetry_pb2
+from headrace.telemetry import packed_histograms
+from headrace.telemetry.histogram import Histogram
 
 REQUESTS = 100
 LOADS = ("1x1", "10x10", "100x10", "1000x1", "100x100")

@@ -13,9 +13,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from headrace import packed_histograms
-from headrace.histogram import Histogram
-from headrace.measures import (
+from headrace.telemetry import packed_histograms
+from headrace.telemetry.histogram import Histogram
+from headrace.telemetry.measures import (
     BATCHES,
     COMPUTE_TIME,
     EXECUTIONS,

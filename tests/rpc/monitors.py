@@ -14,8 +14,8 @@ import grpc
 import numpy as np
 from google.protobuf import duration_pb2, timestamp_pb2
 
-from headrace.histogram import Histogram
 from headrace.monitor.v1 import monitor_service_pb2, monitor_service_pb2_grpc, telemetry_pb2
+from headrace.telemetry.histogram import Histogram
 from headrace_inference.adapters.generation_telemetry import histogram_to_proto
 from headrace_monitor.app.monitor import open_monitor
 from headrace_monitor.domain.clock import TimeSource

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from headrace.client import resource_messages
-from headrace.histogram import MAX_COUNT
 from headrace.monitor.v1 import monitor_service_pb2 as pb
 from headrace.monitor.v1 import telemetry_pb2
+from headrace.telemetry.histogram import MAX_COUNT
 from headrace_monitor.adapters.window_store import FILE_NAME
 from tests.rpc.monitors import (
     NOW,

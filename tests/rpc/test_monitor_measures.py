@@ -12,7 +12,9 @@ import pytest
 
 from headrace import status
 from headrace.client import Latency, MeasureValue, resource_messages
-from headrace.measures import (
+from headrace.monitor.v1 import monitor_service_pb2 as pb
+from headrace.monitor.v1 import telemetry_pb2
+from headrace.telemetry.measures import (
     BY_NAME,
     CPU_TIME,
     ENERGY,
@@ -28,8 +30,6 @@ from headrace.measures import (
     SCHEMA_VIOLATIONS,
     TOKEN_GAP,
 )
-from headrace.monitor.v1 import monitor_service_pb2 as pb
-from headrace.monitor.v1 import telemetry_pb2
 from headrace.tls.peers import PlainPeer
 from headrace_inference.adapters.telemetry import TelemetryBuffer, flush_telemetry
 from headrace_inference.domain.generation.statistics import EndedGeneration

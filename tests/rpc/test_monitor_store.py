@@ -16,8 +16,8 @@ import grpc
 import pytest
 
 from headrace import errors
-from headrace.measures import SUCCESSES
 from headrace.monitor.v1 import monitor_service_pb2, monitor_service_pb2_grpc
+from headrace.telemetry.measures import SUCCESSES
 from headrace_monitor.adapters.window_store import FILE_NAME, WindowStore, open_window_store
 from headrace_monitor.domain.clock import Moment
 from headrace_monitor.domain.ledger.ledger import Ledger, LedgerSnapshot

@@ -19,7 +19,7 @@ from onnx import TensorProto, helper
 from headrace.inference import grpc_service_pb2, grpc_service_pb2_grpc
 from headrace.monitor.v1 import quality_service_pb2 as pb
 from headrace.monitor.v1 import quality_service_pb2_grpc
-from headrace.sampled_ids import is_sampled
+from headrace.telemetry.sampled_ids import is_sampled
 from headrace_monitor.app.monitor import Monitor, open_monitor
 from headrace_monitor.settings import Settings as MonitorSettings
 from tests.rpc.test_serve_folder import serving

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from headrace.state.records import ReplicaRecord
-from headrace_monitor.wire.console.api_calls import NOWHERE, CallPlaces
+from headrace_monitor.wire.console.api.calls import NOWHERE, CallPlaces
 
 
 def replica(grpc: str, http: str) -> ReplicaRecord:

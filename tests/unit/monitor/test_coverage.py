@@ -7,7 +7,7 @@ from itertools import permutations
 
 import pytest
 
-from headrace.measures import SUCCESSES
+from headrace.telemetry.measures import SUCCESSES
 from headrace_monitor.domain.clock import Moment
 from headrace_monitor.domain.ledger.ledger import Ledger, LedgerSnapshot
 from headrace_monitor.domain.ledger.windows import resolutions

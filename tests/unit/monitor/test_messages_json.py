@@ -6,7 +6,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from headrace.monitor.v1 import alert_service_pb2 as pb
-from headrace_monitor.wire.console.messages_json import message_json
+from headrace_monitor.wire.console.api.messages_json import message_json
 
 
 def test_a_message_is_told_with_seconds_words_and_nulls() -> None:

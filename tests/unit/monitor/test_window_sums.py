@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from headrace.measures import SUCCESSES
+from headrace.telemetry.measures import SUCCESSES
 from headrace_monitor.domain.clock import Moment
 from headrace_monitor.domain.ledger.windows import WindowKey, Windows, resolutions
 from headrace_monitor.domain.queries.window_sums import WindowSums

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from headrace import packed_histograms
-from headrace.histogram import Histogram
-from headrace.measures import (
+from headrace.monitor.v1 import telemetry_pb2 as pb
+from headrace.telemetry import packed_histograms
+from headrace.telemetry.histogram import Histogram
+from headrace.telemetry.measures import (
     FINISH_REASONS,
     FIRST_TOKEN_TIME,
     GENERATED_TOKENS,
@@ -17,7 +18,6 @@ from headrace.measures import (
     Measure,
     Value,
 )
-from headrace.monitor.v1 import telemetry_pb2 as pb
 from headrace_inference.domain.generation.statistics import GenerationCounts, of_all_routes
 
 

@@ -17,10 +17,10 @@ import grpc
 from google.protobuf import timestamp_pb2
 
 from headrace.errors import HeadraceError
-from headrace.measures import CPU_TIME, ENERGY, LOAD_TIME, ROW_CAPACITY, SCHEMA_VIOLATIONS
 from headrace.monitor.v1 import monitor_service_pb2 as pb
 from headrace.monitor.v1 import monitor_service_pb2_grpc as pb_grpc
 from headrace.monitor.v1 import telemetry_pb2
+from headrace.telemetry.measures import CPU_TIME, ENERGY, LOAD_TIME, ROW_CAPACITY, SCHEMA_VIOLATIONS
 from headrace.tls.peers import Peer
 from headrace_inference.adapters.generation_telemetry import (
     generation_measures,

@@ -15,8 +15,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from headrace.histogram import Histogram
-from headrace.measures import MEASURES, Kind, Measure, Value
+from headrace.telemetry.histogram import Histogram
+from headrace.telemetry.measures import MEASURES, Kind, Measure, Value
 from headrace_monitor.domain.clock import Clock
 from headrace_monitor.domain.ledger.ledger import Ledger
 from headrace_monitor.domain.ledger.totals import VersionKey

@@ -9,15 +9,15 @@ from headrace_monitor.domain.queries.query_engine import QueryEngine
 from headrace_monitor.domain.queries.recent_figures import RecentFiguresCache
 from headrace_monitor.settings import Settings
 from headrace_monitor.wire.console import dashboard
-from headrace_monitor.wire.console.api import Api, Part
-from headrace_monitor.wire.console.api_audit import AuditApi
-from headrace_monitor.wire.console.api_calls import CallPlaces, CallsApi
-from headrace_monitor.wire.console.api_changes import ChangesApi
-from headrace_monitor.wire.console.api_me import MeApi
-from headrace_monitor.wire.console.api_models import Attention, ModelsApi, nothing_to_say
-from headrace_monitor.wire.console.api_rates import RatesApi
-from headrace_monitor.wire.console.api_series import SeriesApi
-from headrace_monitor.wire.console.api_trial import TrialApi
+from headrace_monitor.wire.console.api.api import Api, Part
+from headrace_monitor.wire.console.api.audit import AuditApi
+from headrace_monitor.wire.console.api.calls import CallPlaces, CallsApi
+from headrace_monitor.wire.console.api.changes import ChangesApi
+from headrace_monitor.wire.console.api.me import MeApi
+from headrace_monitor.wire.console.api.models import Attention, ModelsApi, nothing_to_say
+from headrace_monitor.wire.console.api.rates import RatesApi
+from headrace_monitor.wire.console.api.series import SeriesApi
+from headrace_monitor.wire.console.api.trial import TrialApi
 from headrace_monitor.wire.console.console_app import ConsoleApp
 from headrace_monitor.wire.sight import Sight
 

@@ -41,11 +41,11 @@ from headrace_monitor.domain.quality.recent_requests import RecentRequests
 from headrace_monitor.domain.queries.query_engine import QueryEngine
 from headrace_monitor.domain.telemetry.known_layouts import KnownLayouts
 from headrace_monitor.settings import Settings
-from headrace_monitor.wire.console.api_alerts import AlertsApi
-from headrace_monitor.wire.console.api_drift import DriftApi
-from headrace_monitor.wire.console.api_profiles import ProfilesApi
-from headrace_monitor.wire.console.api_requests import RequestsApi
-from headrace_monitor.wire.console.attention import AttentionCounts
+from headrace_monitor.wire.console.api.alerts import AlertsApi
+from headrace_monitor.wire.console.api.attention import AttentionCounts
+from headrace_monitor.wire.console.api.drift import DriftApi
+from headrace_monitor.wire.console.api.profiles import ProfilesApi
+from headrace_monitor.wire.console.api.requests import RequestsApi
 from headrace_monitor.wire.grpc.alert_servicer import AlertServicer
 from headrace_monitor.wire.grpc.drift_servicer import register as register_drift
 from headrace_monitor.wire.grpc.servicer import MonitorServicer, register

@@ -22,7 +22,7 @@ from headrace_monitor.domain.quality.latest import LatestQuality
 from headrace_monitor.domain.quality.quality_book import QualityBook
 from headrace_monitor.domain.quality.quality_desk import QualityDesk
 from headrace_monitor.settings import Settings
-from headrace_monitor.wire.console.api_quality import add_quality_routes
+from headrace_monitor.wire.console.api.quality import add_quality_routes
 from headrace_monitor.wire.grpc.quality_servicer import QualityServicer
 
 SERVICE = quality_service_pb2.DESCRIPTOR.services_by_name["QualityService"]

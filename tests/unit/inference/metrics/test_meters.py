@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from headrace.histogram import Histogram
+from headrace.telemetry.histogram import Histogram
 from headrace_inference.adapters.metrics.devices import DeviceMeter, open_device_meter
 from headrace_inference.adapters.metrics.machine import CpuTimes, MachineMeter, read_cpu_times
 from headrace_inference.adapters.metrics.summaries import QUANTILES, SummaryWindows

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from headrace.sampled_ids import is_sampled
 from headrace.state.records import VersionRecord
+from headrace.telemetry.sampled_ids import is_sampled
 from headrace_inference.domain.sampling.budget import BYTES_PER_SECOND, Demand, allotments
 from headrace_inference.domain.sampling.rows import SampledRows
 from headrace_inference.domain.sampling.sampler import TICK_SECONDS, Sampler

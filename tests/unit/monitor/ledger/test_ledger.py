@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from headrace import errors
-from headrace.measures import BATCHES, ERRORS, ROUTES, ROWS, SUCCESSES, Measure, Value
+from headrace.telemetry.measures import BATCHES, ERRORS, ROUTES, ROWS, SUCCESSES, Measure, Value
 from headrace_monitor.domain.clock import Moment
 from headrace_monitor.domain.ingestion.books import BookChanges
 from headrace_monitor.domain.ingestion.ingestion import open_ingestion

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from headrace.measures import SUCCESSES
+from headrace.telemetry.measures import SUCCESSES
 from headrace_monitor.domain.clock import Moment
 from headrace_monitor.domain.ledger.windows import Resolution, Windows, resolutions
 from headrace_monitor.domain.queries import time_ranges

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace.histogram import BUCKET_COUNT, Histogram
-from headrace.measures import Value
+from headrace.telemetry.histogram import BUCKET_COUNT, Histogram
+from headrace.telemetry.measures import Value
 from headrace_monitor.domain.telemetry import encoding
 from headrace_monitor.domain.telemetry.encoding import PackedHistogram
 from headrace_monitor.domain.telemetry.tally import Tally

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from headrace.histogram import MAX_COUNT, Histogram
-from headrace.measures import (
+from headrace.telemetry.histogram import MAX_COUNT, Histogram
+from headrace.telemetry.measures import (
     BATCHES,
     COMPUTE_TIME,
     ERRORS,

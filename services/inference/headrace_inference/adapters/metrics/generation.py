@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 
-from headrace.histogram import Histogram
+from headrace.telemetry.histogram import Histogram
 from headrace_inference.adapters.metrics.series_limit import OTHERS, own_or_others, version_labels
 from headrace_inference.adapters.metrics.text import Family, label_text
 from headrace_inference.domain.generation.engine import EngineLoad

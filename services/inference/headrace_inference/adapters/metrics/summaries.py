@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from headrace.histogram import Histogram
+from headrace.telemetry.histogram import Histogram
 from headrace_inference.adapters.metrics.series_limit import version_labels
 from headrace_inference.adapters.metrics.text import Family
 from headrace_inference.domain.versions.statistics import Counts

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from headrace.histogram import OCTAVES_SECONDS, Histogram
+from headrace.telemetry.histogram import OCTAVES_SECONDS, Histogram
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from headrace.histogram import Histogram
+from headrace.telemetry.histogram import Histogram
 
 MAX_BUFFERED = 4096
 """Gaps between tokens that are kept uncounted at most, of each route."""

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from headrace.sampled_ids import is_sampled
 from headrace.state.records import VersionRecord
+from headrace.telemetry.sampled_ids import is_sampled
 from headrace_inference.domain.clock import Clock
 from headrace_inference.domain.sampling.budget import FIRST_BYTES
 from headrace_inference.domain.sampling.copying import copied, copied_row, size_of

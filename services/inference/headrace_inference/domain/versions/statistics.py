@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from headrace.histogram import Histogram
+from headrace.telemetry.histogram import Histogram
 from headrace_inference.domain.clock import Clock
 from headrace_inference.domain.generation.statistics import GenerationCounters
 from headrace_inference.domain.scheduling.flagged_routes import FlaggedRoute

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from headrace.errors import InvalidArgument, Unimplemented
-from headrace.histogram import Histogram
 from headrace.inference import grpc_service_pb2 as pb
 from headrace.inference import model_config_pb2 as config_pb
 from headrace.state.records import LoadState, TensorSpec, VersionRecord
+from headrace.telemetry.histogram import Histogram
 from headrace.triton import to_model_config
 from headrace.triton.to_serving_config import PLATFORM
 from headrace_inference.domain.clock import Clock

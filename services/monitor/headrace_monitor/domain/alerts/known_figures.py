@@ -7,9 +7,9 @@ from functools import partial
 
 import numpy as np
 
-from headrace.histogram import EDGES_NS, Histogram
-from headrace.measures import ERRORS, TOTAL_TIME
 from headrace.state.records import LoadState
+from headrace.telemetry.histogram import EDGES_NS, Histogram
+from headrace.telemetry.measures import ERRORS, TOTAL_TIME
 from headrace_monitor.domain.alerts.figures import (
     ReplicaGap,
     ServiceCounts,

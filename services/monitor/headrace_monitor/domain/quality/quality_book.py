@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from headrace.sampled_ids import is_sampled
+from headrace.telemetry.sampled_ids import is_sampled
 from headrace_monitor.domain.clock import Moment
 from headrace_monitor.domain.ingestion.books import BookChanges
 from headrace_monitor.domain.quality.interned import Interned

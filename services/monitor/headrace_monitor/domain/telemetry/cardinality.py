@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import cast
 
-from headrace.measures import MEASURES, Kind, Value, kind_of, name_of
+from headrace.telemetry.measures import MEASURES, Kind, Value, kind_of, name_of
 from headrace_monitor.domain.telemetry import encoding
 from headrace_monitor.domain.telemetry.encoding import Values
 from headrace_monitor.domain.telemetry.tally import Key, Tally, add_counts

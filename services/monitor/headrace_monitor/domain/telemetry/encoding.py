@@ -28,9 +28,16 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from headrace.histogram import BUCKET_COUNT, MAX_COUNT, MAX_SUM_NS, NO_COUNTS, Counts, Histogram
-from headrace.measures import Kind, Value, kind_of
-from headrace.packed_histograms import COUNT_TYPES, INDEX_BYTES, width_of
+from headrace.telemetry.histogram import (
+    BUCKET_COUNT,
+    MAX_COUNT,
+    MAX_SUM_NS,
+    NO_COUNTS,
+    Counts,
+    Histogram,
+)
+from headrace.telemetry.measures import Kind, Value, kind_of
+from headrace.telemetry.packed_histograms import COUNT_TYPES, INDEX_BYTES, width_of
 from headrace_monitor.domain.telemetry.tally import Tally, saturated
 
 FORMAT = 3

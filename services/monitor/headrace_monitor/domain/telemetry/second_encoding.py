@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from headrace.histogram import BUCKET_COUNT, COARSE_BUCKET_COUNT, COARSE_PLACES
+from headrace.telemetry.histogram import BUCKET_COUNT, COARSE_BUCKET_COUNT, COARSE_PLACES
 from headrace_monitor.domain.telemetry import encoding
 
 FORMAT = 2

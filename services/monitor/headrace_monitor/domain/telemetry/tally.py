@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import ItemsView, KeysView, Mapping
 from typing import TypeVar, cast
 
-from headrace.histogram import MAX_COUNT, Histogram
-from headrace.measures import ERRORS, SUCCESSES, Kind, Measure, Value
+from headrace.telemetry.histogram import MAX_COUNT, Histogram
+from headrace.telemetry.measures import ERRORS, SUCCESSES, Kind, Measure, Value
 
 Key = TypeVar("Key", str, int)
 SomeValue = TypeVar("SomeValue", bound=Value)

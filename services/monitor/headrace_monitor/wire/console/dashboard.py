@@ -7,7 +7,11 @@ import math
 from collections.abc import Iterable
 
 from headrace import errors
-from headrace.measures import (
+from headrace.security.access import OPEN_ACCESS, Access
+from headrace.service.http.answers import JSON_TYPE, Response, json_response
+from headrace.service.http.pages import About, is_browser
+from headrace.service.http.requests import Request
+from headrace.telemetry.measures import (
     BATCHES,
     ERRORS,
     FIRST_TOKEN_TIME,
@@ -21,10 +25,6 @@ from headrace.measures import (
     TOKEN_GAP,
     TOTAL_TIME,
 )
-from headrace.security.access import OPEN_ACCESS, Access
-from headrace.service.http.answers import JSON_TYPE, Response, json_response
-from headrace.service.http.pages import About, is_browser
-from headrace.service.http.requests import Request
 from headrace_monitor.domain.queries.query_engine import (
     Query,
     QueryEngine,

@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from headrace import errors, packed_histograms
+from headrace import errors
 from headrace.errors import FieldViolation
-from headrace.histogram import Histogram
-from headrace.measures import (
+from headrace.monitor.v1 import monitor_service_pb2 as pb
+from headrace.monitor.v1 import telemetry_pb2
+from headrace.telemetry import packed_histograms
+from headrace.telemetry.histogram import Histogram
+from headrace.telemetry.measures import (
     BATCHES,
     COMPUTE_TIME,
     ERRORS,
@@ -25,8 +28,6 @@ from headrace.measures import (
     kind_of,
     name_of,
 )
-from headrace.monitor.v1 import monitor_service_pb2 as pb
-from headrace.monitor.v1 import telemetry_pb2
 from headrace_monitor.domain.queries.query_engine import (
     DEFAULT_WINDOW_NS,
     Query,

@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import cast
 
-from headrace import errors, packed_histograms
+from headrace import errors
 from headrace.errors import FieldViolation
-from headrace.histogram import BUCKET_COUNT, Histogram
-from headrace.measures import BY_NAME, MEASURES, NAME_PATTERN, Kind, key_of, kind_of
 from headrace.monitor.v1 import monitor_service_pb2, telemetry_pb2
+from headrace.telemetry import packed_histograms
+from headrace.telemetry.histogram import BUCKET_COUNT, Histogram
+from headrace.telemetry.measures import BY_NAME, MEASURES, NAME_PATTERN, Kind, key_of, kind_of
 from headrace_monitor.domain.telemetry import encoding
 from headrace_monitor.domain.telemetry.encoding import PackedHistogram
 from headrace_monitor.domain.telemetry.report import Report, VersionTelemetry

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from headrace.histogram import Histogram
-from headrace.measures import (
+from headrace.telemetry.histogram import Histogram
+from headrace.telemetry.measures import (
     BATCHES,
     CPU_TIME,
     ENERGY,

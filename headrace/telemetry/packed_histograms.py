@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from headrace.histogram import BUCKET_COUNT, MAX_COUNT, Counts, Histogram
+from headrace.telemetry.histogram import BUCKET_COUNT, MAX_COUNT, Counts, Histogram
 
 INDEX_BYTES = 2
 WIDTHS: Final = (1, 2, 4, 8)

@@ -20,7 +20,7 @@ from headrace_monitor.domain.catalog.catalog import (
 )
 from headrace_monitor.domain.catalog.history import weights_of
 from headrace_monitor.domain.queries.query_engine import VersionStatistics
-from headrace_monitor.wire.console.figures_json import statistics_json
+from headrace_monitor.wire.console.api.figures_json import statistics_json
 
 DELETED = "DELETED"
 """The state of a version that is no more, and still has figures."""

@@ -17,9 +17,9 @@ from headrace.service.http.requests import Request
 from headrace.state.records import ReplicaRecord
 from headrace_monitor.domain.catalog.catalog import CatalogModel
 from headrace_monitor.domain.catalog.choice import entry_of, number_of, serving
-from headrace_monitor.wire.console import api_parameters as parameters
-from headrace_monitor.wire.console.api import Api, Make
-from headrace_monitor.wire.console.api_models import FollowedCatalog
+from headrace_monitor.wire.console.api import parameters
+from headrace_monitor.wire.console.api.api import Api, Make
+from headrace_monitor.wire.console.api.models import FollowedCatalog
 
 NOWHERE = "REPLICA:PORT"
 """Stands for an address that is not known."""

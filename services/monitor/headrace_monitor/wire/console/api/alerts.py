@@ -11,10 +11,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from headrace.monitor.v1 import alert_service_pb2 as pb
 from headrace.service.http.requests import Request
 from headrace_monitor.domain.alerts.alert_desk import MAX_PAGE
-from headrace_monitor.wire.console import api_parameters as parameters
-from headrace_monitor.wire.console import bodies
-from headrace_monitor.wire.console.api import Api, Make
-from headrace_monitor.wire.console.messages_json import message_json
+from headrace_monitor.wire.console.api import bodies, parameters
+from headrace_monitor.wire.console.api.api import Api, Make
+from headrace_monitor.wire.console.api.messages_json import message_json
 from headrace_monitor.wire.grpc.alert_servicer import AlertServicer
 from headrace_monitor.wire.sight import Sight
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from headrace.histogram import BUCKET_COUNT, BUCKETS_PER_OCTAVE, EDGES_NS, Histogram
+from headrace.telemetry.histogram import BUCKET_COUNT, BUCKETS_PER_OCTAVE, EDGES_NS, Histogram
 
 ROWS_PER_OCTAVE = 4
 _BUCKETS = BUCKETS_PER_OCTAVE // ROWS_PER_OCTAVE

@@ -9,10 +9,9 @@ from google.protobuf.duration_pb2 import Duration
 
 from headrace.monitor.v1 import drift_service_pb2 as pb
 from headrace.service.http.requests import Request
-from headrace_monitor.wire.console import api_parameters as parameters
-from headrace_monitor.wire.console import bodies
-from headrace_monitor.wire.console.api import Api, Make
-from headrace_monitor.wire.console.messages_json import message_json
+from headrace_monitor.wire.console.api import bodies, parameters
+from headrace_monitor.wire.console.api.api import Api, Make
+from headrace_monitor.wire.console.api.messages_json import message_json
 from headrace_monitor.wire.grpc.drift_servicer import DriftServicer
 
 HOUR_SECONDS, DAY_SECONDS = 3600, 86_400

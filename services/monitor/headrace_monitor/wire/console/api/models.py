@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from headrace.client.resources import Model
-from headrace.measures import TOTAL_TIME
 from headrace.service.http.requests import Request
 from headrace.state.records import ReplicaRecord
+from headrace.telemetry.measures import TOTAL_TIME
 from headrace_monitor.domain.catalog import catalog as nouns
 from headrace_monitor.domain.catalog.catalog import Catalog, CatalogModel, Snapshot
 from headrace_monitor.domain.catalog.choice import entry_of
@@ -24,11 +24,10 @@ from headrace_monitor.domain.queries.recent_figures import (
 )
 from headrace_monitor.domain.telemetry.report import NANOSECONDS
 from headrace_monitor.domain.telemetry.tally import Tally
-from headrace_monitor.wire.console import api_parameters as parameters
-from headrace_monitor.wire.console import catalog_json
-from headrace_monitor.wire.console.api import Api, Make
-from headrace_monitor.wire.console.catalog_json import DELETED, freshness_json, version_row
-from headrace_monitor.wire.console.figures_json import gap_json, quantile_ms, statistics_json
+from headrace_monitor.wire.console.api import catalog_json, parameters
+from headrace_monitor.wire.console.api.api import Api, Make
+from headrace_monitor.wire.console.api.catalog_json import DELETED, freshness_json, version_row
+from headrace_monitor.wire.console.api.figures_json import gap_json, quantile_ms, statistics_json
 from headrace_monitor.wire.sight import Sight
 
 PAGE_SIZE = 50

@@ -12,9 +12,9 @@ from headrace.security.callers import current_caller
 from headrace.service.http.requests import Request
 from headrace.state.route_records import Canary, Shadow
 from headrace_monitor.domain.catalog.on_behalf import OnBehalf
-from headrace_monitor.wire.console import bodies
-from headrace_monitor.wire.console.api import Api
-from headrace_monitor.wire.console.catalog_json import alias_json, route_json
+from headrace_monitor.wire.console.api import bodies
+from headrace_monitor.wire.console.api.api import Api
+from headrace_monitor.wire.console.api.catalog_json import alias_json, route_json
 
 ACTOR = "console"
 """Who changes something where nobody has to prove who he is, and he does not say."""

@@ -6,8 +6,8 @@ from headrace.service.http.requests import Request
 from headrace_monitor.domain.quality.recent_requests import RecentRequests
 from headrace_monitor.domain.telemetry.prediction import Prediction
 from headrace_monitor.domain.telemetry.report import NANOSECONDS
-from headrace_monitor.wire.console import api_parameters as parameters
-from headrace_monitor.wire.console.api import Api, Make
+from headrace_monitor.wire.console.api import parameters
+from headrace_monitor.wire.console.api.api import Api, Make
 
 
 class RequestsApi:

@@ -19,9 +19,9 @@ from headrace.service.http.requests import Body, Request
 from headrace.state.records import ReplicaRecord
 from headrace_monitor.domain.catalog.choice import entry_of, replica_for
 from headrace_monitor.domain.threads import Result
-from headrace_monitor.wire.console import bodies
-from headrace_monitor.wire.console.api import Api
-from headrace_monitor.wire.console.api_models import FollowedCatalog
+from headrace_monitor.wire.console.api import bodies
+from headrace_monitor.wire.console.api.api import Api
+from headrace_monitor.wire.console.api.models import FollowedCatalog
 
 MAX_REQUEST_BYTES = 16 * 2**20
 MAX_ANSWER_BYTES = 32 * 2**20

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from headrace import packed_histograms
-from headrace.histogram import BUCKET_COUNT, EDGES_NS, RELATIVE_ERROR, Histogram, merged
+from headrace.telemetry import packed_histograms
+from headrace.telemetry.histogram import BUCKET_COUNT, EDGES_NS, RELATIVE_ERROR, Histogram, merged
 
 Durations = npt.NDArray[np.float64]
 

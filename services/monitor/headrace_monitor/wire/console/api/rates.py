@@ -10,7 +10,7 @@ from itertools import islice
 from headrace.service.http.requests import Request
 from headrace_monitor.domain.queries.query_engine import Query, QueryEngine, Statistics
 from headrace_monitor.domain.telemetry.report import NANOSECONDS
-from headrace_monitor.wire.console.api import Api, Make
+from headrace_monitor.wire.console.api.api import Api, Make
 from headrace_monitor.wire.sight import Sight
 
 WINDOW_SECONDS, STEP_SECONDS = 900, 30

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
 
-from headrace.histogram import Histogram
+from headrace.telemetry.histogram import Histogram
 
 MAX_NAME_LENGTH = 64
 NAME_PATTERN = r"[a-z][a-z0-9_]{0,63}"

@@ -7,9 +7,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from headrace.monitor.v1 import profile_service_pb2 as pb
 from headrace.service.http.requests import Request
-from headrace_monitor.wire.console import api_parameters as parameters
-from headrace_monitor.wire.console.api import Api, Make
-from headrace_monitor.wire.console.messages_json import message_json
+from headrace_monitor.wire.console.api import parameters
+from headrace_monitor.wire.console.api.api import Api, Make
+from headrace_monitor.wire.console.api.messages_json import message_json
 from headrace_monitor.wire.grpc.profile_servicer import ProfileServicer
 
 HOUR_SECONDS = 3600

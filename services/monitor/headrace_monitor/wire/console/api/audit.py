@@ -9,8 +9,8 @@ from headrace.security.callers import current_caller
 from headrace.service.http.requests import Request
 from headrace_monitor.domain.catalog.history import ChangesPage, ChangesQuery, Mark
 from headrace_monitor.domain.catalog.on_behalf import OnBehalf
-from headrace_monitor.wire.console import api_parameters as parameters
-from headrace_monitor.wire.console.api import Api, Make
+from headrace_monitor.wire.console.api import parameters
+from headrace_monitor.wire.console.api.api import Api, Make
 
 
 class ChangeLog(Protocol):

@@ -11,7 +11,7 @@ from headrace.security.identities import Identity
 from headrace.security.policy import BUILT_IN_ROLES
 from headrace.security.verbs import Verb
 from headrace.service.http.requests import Request
-from headrace_monitor.wire.console.api import Api, Make
+from headrace_monitor.wire.console.api.api import Api, Make
 from headrace_monitor.wire.sight import Sight
 
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import cast
 
-from headrace.histogram import Histogram
-from headrace.measures import (
+from headrace.service.http.requests import Request
+from headrace.telemetry.histogram import Histogram
+from headrace.telemetry.measures import (
     BATCHES,
     ERRORS,
     FIRST_TOKEN_TIME,
@@ -20,17 +21,16 @@ from headrace.measures import (
     TOTAL_TIME,
     Measure,
 )
-from headrace.service.http.requests import Request
 from headrace_monitor.domain.catalog.history import History
 from headrace_monitor.domain.queries.query_engine import Query, QueryEngine, Statistics
 from headrace_monitor.domain.replicas.gaps import Gap
 from headrace_monitor.domain.telemetry.report import NANOSECONDS
 from headrace_monitor.domain.telemetry.tally import Tally
-from headrace_monitor.wire.console import api_parameters as parameters
-from headrace_monitor.wire.console.api import Api, Make
-from headrace_monitor.wire.console.api_models import ModelHistories
-from headrace_monitor.wire.console.figures_json import gap_json, mean_batch_rows, quantile_ms
-from headrace_monitor.wire.console.heat import heat_json
+from headrace_monitor.wire.console.api import parameters
+from headrace_monitor.wire.console.api.api import Api, Make
+from headrace_monitor.wire.console.api.figures_json import gap_json, mean_batch_rows, quantile_ms
+from headrace_monitor.wire.console.api.heat import heat_json
+from headrace_monitor.wire.console.api.models import ModelHistories
 from headrace_monitor.wire.sight import Sight
 
 DEFAULT_SECONDS = 3600

@@ -1,0 +1,1 @@
+"""Telemetry as replicas and the monitor count it: measures, histograms, and which requests are sampled."""
