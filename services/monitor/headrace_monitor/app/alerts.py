@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import grpc
 from prometheus_client import CollectorRegistry
 
 from headrace import errors
 from headrace.alert_rules.rules_file import MAX_FILE_BYTES, read_rules
-from headrace.monitor.v1 import alert_service_pb2, alert_service_pb2_grpc
 from headrace.security.regular_files import read_regular_file
 from headrace.service.serving import open_background
 from headrace_monitor.adapters.alert_gauges import AlertGauges
@@ -35,17 +32,14 @@ from headrace_monitor.domain.ledger.ledger import Ledger
 from headrace_monitor.domain.quality.latest import LatestQuality
 from headrace_monitor.domain.queries.query_engine import QueryEngine
 from headrace_monitor.settings import Settings
-from headrace_monitor.wire.grpc.alert_servicer import AlertParts, AlertServicer
+from headrace_monitor.wire.grpc.alert_servicer import AlertParts
 
 FIRST_PAUSE_SECONDS = 1.0
 """What a receiver did not take is sent again after this, then after twice as long, up to 5 minutes."""
 
 
-SERVICE = alert_service_pb2.DESCRIPTOR.services_by_name["AlertService"]
-
-
-def build_book(settings: Settings) -> AlertBook:
-    """Build the book of alerts. Raises FailedPrecondition where the file of rules cannot be used."""
+def make_book(settings: Settings) -> AlertBook:
+    """Make the book of alerts. Raises FailedPrecondition where the file of rules cannot be used."""
     if settings.alert_rules is None:
         return AlertBook()
     try:
@@ -103,8 +97,3 @@ async def open_alerts(
         objectives = Objectives(book, sources.service, clock)
         path = str(settings.alert_rules) if settings.alert_rules else ""
         yield AlertParts(desk, evaluator, objectives, path)
-
-
-def serve_alerts(servicer: AlertServicer) -> Callable[[grpc.aio.Server], None]:
-    """Return what adds the methods to a server."""
-    return functools.partial(alert_service_pb2_grpc.add_AlertServiceServicer_to_server, servicer)

@@ -1,4 +1,4 @@
-"""Opens what compares data with references: its book, its methods, its gauges."""
+"""Opens what compares data with references: its book, what is asked of it, its gauges."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from headrace.monitor.v1 import drift_service_pb2
 from headrace.service.serving import open_background
 from headrace_monitor.adapters.drift_gauges import DriftGauges
 from headrace_monitor.adapters.registry.link import RegistryLink
@@ -17,9 +16,6 @@ from headrace_monitor.domain.drift.learning import LearningRules
 from headrace_monitor.domain.drift.questions import DriftDesk
 from headrace_monitor.domain.ingestion.ingestion import Ingestion
 from headrace_monitor.settings import Settings
-from headrace_monitor.wire.grpc.drift_servicer import DriftServicer
-
-SERVICE = drift_service_pb2.DESCRIPTOR.services_by_name["DriftService"]
 
 _MIB = 2**20
 
@@ -47,9 +43,8 @@ def make_parts(settings: Settings) -> DriftParts:
 @asynccontextmanager
 async def open_drift(
     parts: DriftParts, ingestion: Ingestion, clock: Clock, link: RegistryLink
-) -> AsyncIterator[DriftServicer]:
-    """Yield what answers the methods; while inside, references are fetched."""
-    desk = DriftDesk(parts.book, ingestion, clock)
+) -> AsyncIterator[DriftDesk]:
+    """Yield what answers questions; while inside, references are fetched."""
     async with open_background() as jobs:
         jobs.run(parts.references.run(link.calls))
-        yield DriftServicer(desk)
+        yield DriftDesk(parts.book, ingestion, clock)

@@ -1,9 +1,7 @@
-"""Opens what knows how good answers were: its book, its methods, its routes, its gauges."""
+"""Opens what knows how good answers were: its book, its figures, its gauges."""
 
 from __future__ import annotations
 
-import asyncio
-import functools
 from collections.abc import AsyncIterator
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
@@ -11,9 +9,6 @@ from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry
 
-from headrace.monitor.v1 import quality_service_pb2, quality_service_pb2_grpc
-from headrace.security.access import Access
-from headrace.service.http.app import HttpApp
 from headrace.service.serving import open_background
 from headrace_monitor.adapters.quality_gauges import QualityGauges
 from headrace_monitor.domain.clock import Clock
@@ -22,10 +17,6 @@ from headrace_monitor.domain.quality.latest import LatestQuality
 from headrace_monitor.domain.quality.quality_book import QualityBook
 from headrace_monitor.domain.quality.quality_desk import QualityDesk
 from headrace_monitor.settings import Settings
-from headrace_monitor.wire.console.api.quality import add_quality_routes
-from headrace_monitor.wire.grpc.quality_servicer import QualityServicer
-
-SERVICE = quality_service_pb2.DESCRIPTOR.services_by_name["QualityService"]
 
 
 def make_book(settings: Settings) -> QualityBook:
@@ -55,14 +46,3 @@ async def open_quality(
     async with open_background() as jobs:
         jobs.run(latest.run())
         yield QualityParts(desk, latest)
-
-
-def serve_quality(
-    desk: QualityDesk, stopping: asyncio.Event, access: Access, pages: HttpApp
-) -> functools.partial[None]:
-    """Add the routes to the pages, and return what adds the methods to a server."""
-    add_quality_routes(pages, desk)
-    servicer = QualityServicer(desk, stopping, access)
-    return functools.partial(
-        quality_service_pb2_grpc.add_QualityServiceServicer_to_server, servicer
-    )

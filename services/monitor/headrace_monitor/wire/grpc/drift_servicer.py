@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import grpc
-
 from headrace.monitor.v1 import drift_service_pb2, drift_service_pb2_grpc
 from headrace_monitor.domain.drift.questions import DriftDesk
 from headrace_monitor.wire.grpc import drift_convert
-
-
-def register(servicer: DriftServicer, server: grpc.aio.Server) -> None:
-    """Add both methods."""
-    drift_service_pb2_grpc.add_DriftServiceServicer_to_server(servicer, server)
 
 
 class DriftServicer(drift_service_pb2_grpc.DriftServiceServicer):

@@ -12,15 +12,10 @@ IsSeen = Callable[[str], bool]
 OpenFindings = Callable[[], Sequence[Finding]]
 
 
-def no_findings() -> Sequence[Finding]:
-    """Drift is not looked for."""
-    return ()
-
-
 class AttentionCounts:
     """Counts over models; may be asked in any thread."""
 
-    def __init__(self, alerts: AlertBook, findings: OpenFindings = no_findings) -> None:
+    def __init__(self, alerts: AlertBook, findings: OpenFindings) -> None:
         self._alerts = alerts
         self._findings = findings
 

@@ -55,11 +55,6 @@ Attention = Callable[[Callable[[str], bool]], Mapping[str, object]]
 """What else there is to say of the models that count: their alerts, and how many fields drift."""
 
 
-def nothing_to_say(_: Callable[[str], bool]) -> Mapping[str, object]:
-    """No alerts, no drift."""
-    return {"alerts": {"firing": 0, "pending": 0}, "drift": {"fields": 0}}
-
-
 @dataclass(frozen=True, slots=True)
 class Known:
     """What is known of all models at one moment."""
@@ -128,7 +123,7 @@ class ModelsApi:
         histories: ModelHistories,
         recent: RecentFiguresCache,
         sight: Sight,
-        attention: Attention = nothing_to_say,
+        attention: Attention,
     ) -> None:
         self._catalog = catalog
         self._histories = histories
