@@ -163,3 +163,25 @@ async def test_wrong_answers_in_a_report_are_named(tmp_path: Path) -> None:
             await monitor.send([told(1, prediction(0, "7"), wrong)])
         assert "predictions[1].confidence" in str(refused.value.details())
         assert [1] == await monitor.send([told(1, prediction(0, "7"))])
+
+
+@pytest.mark.parametrize("late", [2**62, 253_402_300_799, 2**63 // 10**9 + 1])
+async def test_times_that_no_file_holds_are_refused_and_end_nothing(
+    tmp_path: Path, late: int
+) -> None:
+    """Of labels and of answers; who asks and tells next is answered, also after a restart."""
+    clock = FakeClock()
+    async with running_monitor(tmp_path, clock) as monitor:
+        wrong = labels((1, "7"))
+        wrong.labels[0].time.seconds = late
+        with pytest.raises(grpc.aio.AioRpcError, match="before 2262"):
+            await record(monitor, wrong)
+        status, _ = await post(monitor, {"labels": [{"id": "a", "label": "7", "time": late * 1.0}]})
+        assert 400 == status
+        answer = prediction(1, "7")
+        answer.time.seconds = late
+        with pytest.raises(grpc.aio.AioRpcError, match="before 2262"):
+            await monitor.send([told(1, answer)])
+    async with running_monitor(tmp_path, clock) as monitor:
+        await monitor.send([told(1, prediction(1, "7"))])
+        assert 1 == (await record(monitor, labels((1, "7")))).joined

@@ -11,7 +11,7 @@ from headrace.monitor.v1 import quality_service_pb2 as pb
 from headrace_monitor.domain.quality.labels import Label, LabelCounts
 from headrace_monitor.domain.quality.quality_desk import MAX_LABELS
 from headrace_monitor.wire.grpc.prediction_convert import MAX_ID_LENGTH
-from headrace_monitor.wire.grpc.times import nanoseconds
+from headrace_monitor.wire.grpc.times import LATEST_NS, nanoseconds
 
 MAX_VIOLATIONS = 20
 _MAX_ROW = 2**31 - 1
@@ -88,6 +88,6 @@ def _wrong(label: Label | None) -> Iterable[tuple[str, str]]:
             wrong.append((".label", f"must have 1 to {MAX_ID_LENGTH} characters"))
     elif not math.isfinite(label.truth):
         wrong.append((".value", "must be a finite number"))
-    if label.time_ns < 0:
-        wrong.append((".time", "must be after 1970"))
+    if not 0 <= label.time_ns < LATEST_NS:
+        wrong.append((".time", "must be after 1970, before 2262"))
     return wrong

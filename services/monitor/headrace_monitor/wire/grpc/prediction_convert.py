@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from headrace.errors import FieldViolation
 from headrace.monitor.v1 import telemetry_pb2
 from headrace_monitor.domain.telemetry.prediction import NONE_TOLD, Prediction, ToldPredictions
-from headrace_monitor.wire.grpc.times import nanoseconds
+from headrace_monitor.wire.grpc.times import LATEST_NS, nanoseconds
 
 MAX_PREDICTIONS = 5_000
 """In one report; replicas send some 100."""
@@ -53,8 +53,8 @@ def _wrong(proto: telemetry_pb2.Prediction) -> Iterator[tuple[str, str]]:
         yield "request_id", f"must have 1 to {MAX_ID_LENGTH} characters"
     if proto.row < 0:
         yield "row", "must not be negative"
-    if nanoseconds(proto.time) <= 0:
-        yield "time", "is required, and after 1970"
+    if not 0 < nanoseconds(proto.time) < LATEST_NS:
+        yield "time", "is required, and after 1970, before 2262"
     if len(proto.slices) > MAX_SLICES or any(len(each) > MAX_SLICE_LENGTH for each in proto.slices):
         yield "slices", f"must be at most {MAX_SLICES} of up to {MAX_SLICE_LENGTH} characters"
     yield from _wrong_answer(proto)

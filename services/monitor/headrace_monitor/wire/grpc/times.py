@@ -10,9 +10,17 @@ MAX_SECONDS = 315_576_000_000
 """The longest google.protobuf.Duration."""
 
 
+LATEST_NS = 2**63 - 1
+"""In the year 2262: what is kept of times has 64 bits."""
+
+
 def nanoseconds(proto: timestamp_pb2.Timestamp | duration_pb2.Duration) -> int:
-    """A time as nanoseconds, whatever a caller put in; the message's own method raises on odd ones."""
-    return proto.seconds * NANOSECONDS + proto.nanos
+    """A time as nanoseconds, whatever a caller put in; the message's own method raises on odd ones.
+
+    What is later than LATEST_NS is that: all who keep it can rely on 64 bits.
+    """
+    time_ns = proto.seconds * NANOSECONDS + proto.nanos
+    return min(max(time_ns, -LATEST_NS), LATEST_NS)
 
 
 def timestamp(time_ns: int) -> timestamp_pb2.Timestamp:
