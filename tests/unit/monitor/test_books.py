@@ -58,12 +58,12 @@ class ReportsByReplica:
 
 
 @asynccontextmanager
-async def running(folder: Path, book: ReportsByReplica) -> AsyncIterator[Ingestion]:
-    """An ingestion over a real file, with a book beside the ledger."""
+async def running(folder: Path, *books: ReportsByReplica) -> AsyncIterator[Ingestion]:
+    """An ingestion over a real file, with books beside the ledger."""
     moment = Moment(NOW, NOW)
     async with open_window_store(folder) as (store, snapshot):
         ledger = Ledger(resolutions(1), 2**20, snapshot, moment)
-        async with open_ingestion(ledger, store, lambda: moment, books=[book]) as ingestion:
+        async with open_ingestion(ledger, store, lambda: moment, books=books) as ingestion:
             yield ingestion
 
 
@@ -114,3 +114,38 @@ async def test_a_damaged_entry_is_left_out_and_the_others_are_there(
     async with running(tmp_path, book):
         assert {"here-b": 1} == book.counts
     assert "damaged, and left out" in caplog.text
+
+
+class FailsAtOdd(ReportsByReplica):
+    """A book with a fault: replicas with odd names are too much for it."""
+
+    def merge(self, report: Report, moment: Moment) -> None:
+        if report.replica.startswith("odd"):
+            raise OverflowError("a replica is odd")
+        super().merge(report, moment)
+
+
+class FailsToStore(ReportsByReplica):
+    """A book with a fault: it never gives what it holds."""
+
+    name = "unstorable"
+
+    def changes(self, moment: Moment) -> BookChanges:
+        raise OverflowError("a count is too large")
+
+
+async def test_a_book_that_fails_costs_no_report_and_no_other_book(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    book, sick = FailsAtOdd(), FailsToStore()
+    async with running(tmp_path, book, sick) as ingestion:
+        for replica in ("odd", "a", "odd-too", "b"):
+            assert 1 == await ingestion.accept(report(replica, 1))
+        with pytest.raises(ZeroDivisionError):
+            await ingestion.apply(lambda: 1 // 0)
+        assert 3 == await ingestion.apply(lambda: book.set("c", 3))
+        assert 2 == ingestion.shelf.faults["reports"]
+    assert "a book failed" in caplog.text
+    again = ReportsByReplica()
+    async with running(tmp_path, again):
+        assert {"a": 1, "b": 1, "c": 3} == again.counts

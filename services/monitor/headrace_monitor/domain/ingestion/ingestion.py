@@ -14,6 +14,7 @@ from typing import Protocol, cast
 from headrace import errors
 from headrace_monitor.domain.clock import Clock
 from headrace_monitor.domain.ingestion.books import Book, BookChanges
+from headrace_monitor.domain.ingestion.shelf import Shelf
 from headrace_monitor.domain.ledger.ledger import Ledger, LedgerSnapshot
 from headrace_monitor.domain.limits import DEFAULT_LIMITS, Limits
 from headrace_monitor.domain.replicas.reporter_limit import ReporterLimit
@@ -49,7 +50,7 @@ class _Outcome:
     """What a caller is told once it is stored."""
 
     result: object = None
-    error: errors.HeadraceError | None = None
+    error: Exception | None = None
 
 
 class Ingestion:
@@ -65,7 +66,7 @@ class Ingestion:
         books: Sequence[Book] = (),
     ) -> None:
         self._thread = thread
-        self._books = books
+        self.shelf = Shelf(books)
         self._ledger = ledger
         self._store = store
         self._clock = clock
@@ -129,8 +130,7 @@ class Ingestion:
 
     def _checkpoint(self) -> tuple[LedgerSnapshot, Mapping[str, BookChanges]]:
         moment = self._clock()
-        books = {book.name: book.changes(moment) for book in self._books}
-        return self._ledger.checkpoint(moment), books
+        return self._ledger.checkpoint(moment), self.shelf.changes(moment)
 
     def stop(self) -> None:
         """Let `run` end once it has stored what waits."""
@@ -173,14 +173,13 @@ class Ingestion:
         ]
         moment = self._clock()
         changes = self._ledger.changes(moment)
-        return outcomes, changes, {book.name: book.changes(moment) for book in self._books}
+        return outcomes, changes, self.shelf.changes(moment)
 
     def _merge(self, report: Report) -> _Outcome:
         moment = self._clock()
         counted = self._ledger.merge(report, moment)
         if counted is not None:
-            for book in self._books:
-                book.merge(counted, moment)
+            self.shelf.merge(counted, moment)
         return _Outcome()
 
     async def _try_to_save(
@@ -195,8 +194,7 @@ class Ingestion:
             self.failed = True
             return error
         self._ledger.mark_stored(changes)
-        for book in self._books:
-            book.mark_stored()
+        self.shelf.mark_stored(of_books.keys())
         self.failed = False
         return None
 
@@ -218,13 +216,12 @@ async def open_ingestion(
 
     The books are given what was stored of them.
     """
-    for book in books:
-        entries = await store.entries_of(book.name)
-        await run_in(thread, partial(book.restore, entries))
     heard_ns = {key.replica: session.seen_ns for key, session in ledger.sessions.items()}
     ingestion = Ingestion(
         ledger, store, clock, ReporterLimit(limits.replicas, heard_ns), thread, books
     )
+    for name in ingestion.shelf:
+        await run_in(thread, partial(ingestion.shelf.restore, name, await store.entries_of(name)))
     async with asyncio.TaskGroup() as jobs:
         job = jobs.create_task(ingestion.run())
         try:
@@ -239,7 +236,7 @@ async def open_ingestion(
 def _outcome_of(change: Change) -> _Outcome:
     try:
         return _Outcome(change())
-    except errors.HeadraceError as error:
+    except Exception as error:  # noqa: BLE001  # its caller gets it, and nobody else is held up
         return _Outcome(error=error)
 
 
