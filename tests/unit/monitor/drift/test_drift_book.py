@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import pytest
 
 from headrace.data_profiles.binning import count
 from headrace.data_profiles.layouts import BinKind, Bins, FieldKind, FieldLayout, Layout, Place
@@ -11,6 +14,7 @@ from headrace.data_profiles.references import Reference, Source
 from headrace_monitor.domain.clock import Moment
 from headrace_monitor.domain.drift.drift_book import DriftBook, DriftRules
 from headrace_monitor.domain.drift.findings import ReferenceSource
+from headrace_monitor.domain.drift.subject import Subject
 from headrace_monitor.domain.telemetry.report import Report, VersionProfile
 
 MINUTE = 60 * 10**9
@@ -220,3 +224,28 @@ def test_a_version_without_rows_is_forgotten_after_a_week() -> None:
     week_later = Moment(feed.moment.now_ns, feed.moment.steady_ns + 8 * 24 * 60 * MINUTE)
     assert [b"houses\x001\x00"] == list(book.changes(week_later).gone)
     assert {} == book.subjects
+
+
+def test_thousands_that_there_is_no_memory_for_are_told_of_in_a_line(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """And each is passed by without a look at all that are compared."""
+    book = DriftBook(DriftRules(memory_bytes=200_000))
+    feed = Feed(book)
+    feed.minutes(1)
+    looks = 0
+
+    class Counting(dict[ProfileKey, Subject]):
+        def values(self) -> Any:
+            nonlocal looks
+            looks += 1
+            return super().values()
+
+    book.subjects = Counting(book.subjects)
+    for number in range(1000):
+        key = ProfileKey(f"model-{number}", 1)
+        book.take(key, layout(), feed.profile(layout(), {}), feed.moment)
+    assert 1 == len(caplog.records)
+    assert 0 == looks
+    assert 1000 == len(book.untested)
+    assert book.size_bytes <= 200_000

@@ -69,6 +69,8 @@ class DriftBook:
         """Those that there is no memory for."""
         self._causes: Mapping[tuple[str, int], Collection[SliceCause]] = {}
         self._stepped_ns = 0
+        self._free_bytes = rules.memory_bytes
+        """What is left for new subjects; reckoned anew in each step."""
         self._changed: set[ProfileKey] = set()
         self._gone: set[ProfileKey] = set()
 
@@ -96,6 +98,7 @@ class DriftBook:
                 logger.warning("stored evidence of drift cannot be read", extra={"entry": key})
                 continue
             self.subjects[subject.key] = subject
+        self._free_bytes = self.rules.memory_bytes - self.size_bytes
         self._publish()
 
     def merge(self, report: Report, moment: Moment) -> None:
@@ -157,6 +160,7 @@ class DriftBook:
             elif moment.steady_ns - subject.seen_ns > UNUSED_NS and subject.close(moment.now_ns):
                 has_news = True
                 self._changed.add(key)
+        self._free_bytes = self.rules.memory_bytes - self.size_bytes
         if has_news or self.findings:
             self._publish()
 
@@ -221,9 +225,11 @@ class DriftBook:
         return bool(layout.reference) and self._reference(known.key, layout.reference) is not None
 
     def _new_subject(self, key: ProfileKey, layout: Layout, moment: Moment) -> Subject | None:
-        if self.size_bytes + needed_bytes(layout) > self.rules.memory_bytes:
+        needed = needed_bytes(layout)
+        if needed > self._free_bytes:
             self._refuse(key)
             return None
+        self._free_bytes -= needed
         self.untested.discard(key)
         same = [each.order for each in self.subjects.values() if _are_of_one(each.key, key)]
         return self._begin(key, max(same, default=0) + 1 if key.slice else 0, layout, moment)
@@ -235,12 +241,13 @@ class DriftBook:
         return self.subjects[key]
 
     def _refuse(self, key: ProfileKey) -> None:
-        if key not in self.untested and len(self.untested) < MAX_UNTESTED:
-            self.untested.add(key)
+        if not self.untested:  # one line: there may be thousands
             logger.warning(
                 "drift is not looked for: its memory is full (the monitor's setting drift_memory_mb)",
                 extra={"model": key.model, "version": key.version, "slice": key.slice},
             )
+        if len(self.untested) < MAX_UNTESTED:
+            self.untested.add(key)
 
     def _forget(self, key: ProfileKey) -> None:
         del self.subjects[key]
