@@ -68,10 +68,10 @@ class ObjectStore:
     FailedPrecondition (BLOB_STORE_REFUSED) where it refuses this process.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, retry_seconds: float = _RETRY_SECONDS) -> None:
         """Raises FailedPrecondition (BLOB_STORE_REFUSED) where the package for it is not installed."""
         self.url = url
-        self._store = _open(url)
+        self._store = _open(url, retry_seconds)
 
     async def put(self, key: str, file: Path) -> None:
         """Store a file's bytes, whole or not at all, over what is there."""
@@ -131,6 +131,16 @@ class ObjectStore:
                     return
             yield bytes(chunk)
 
+    async def sizes(self) -> list[tuple[str, int]]:
+        """The key and the size in bytes of every object that is there."""
+        import obstore
+
+        found: list[tuple[str, int]] = []
+        with self._errors():
+            async for some in obstore.list(self._store):
+                found += [(meta["path"], meta["size"]) for meta in some]
+        return found
+
     async def remove(self, keys: Sequence[str]) -> None:
         """Remove objects; those that are not there are passed over."""
         import obstore
@@ -179,18 +189,18 @@ class ObjectStore:
         )
 
 
-def _open(url: str) -> _Store:
+def _open(url: str, retry_seconds: float) -> _Store:
     try:
         from obstore.store import from_url
     except ImportError as error:
         raise errors.FailedPrecondition(
             REFUSED,
-            f"blob_store is {url}, and the package obstore is not installed: "
+            f"{url} is a store of objects, and the package obstore is not installed: "
             "`pip install 'headrace[object-stores]'`",
         ) from error
     return from_url(
         url,
-        retry_config={"retry_timeout": timedelta(seconds=_RETRY_SECONDS)},
+        retry_config={"retry_timeout": timedelta(seconds=retry_seconds)},
     )
 
 

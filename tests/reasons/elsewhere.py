@@ -77,6 +77,11 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
         ),
     ),
     Elsewhere(
+        "Said at a start, and by a command that reads files; tests/rpc/test_payload_log.py has them.",
+        ("headrace/payload_log/",),
+        frozenset(["PARQUET_MISSING", "PAYLOAD_LOG_UNREADABLE"]),
+    ),
+    Elsewhere(
         "Of more roles and bindings than a test makes; tests/unit/registry/test_access.py does.",
         ("services/registry/headrace_registry/domain/resources/",),
         frozenset(["TOO_MANY_BINDINGS", "TOO_MANY_ROLES"]),

@@ -21,6 +21,7 @@ from headrace.tls.settings import PeerTlsSettings
 from headrace.tracing.settings import OtlpSettings
 from headrace_inference.domain.sampling.prediction_outputs import outputs_by_model
 from headrace_inference.domain.sampling.slices import slicings
+from headrace_inference.payload_settings import PayloadSettings
 
 _ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/\s,?#@]+")
 _MAX_AGE_SECONDS = 2_000_000
@@ -47,7 +48,7 @@ def _own_id() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings(PeerTlsSettings, RedisSettings, AccessSettings, OtlpSettings):
+class Settings(PeerTlsSettings, RedisSettings, AccessSettings, OtlpSettings, PayloadSettings):
     """A replica: serves versions over the Open Inference Protocol."""
 
     data: Path
@@ -279,6 +280,7 @@ class Settings(PeerTlsSettings, RedisSettings, AccessSettings, OtlpSettings):
             outputs_by_model(self.prediction_outputs)
         except ValueError as error:
             yield "prediction_outputs", str(error)
+        yield from self.payload_problems()
         if self.label_share > 1:
             yield "label_share", f"{self.label_share} is not from 0 to 1"
 

@@ -31,6 +31,7 @@ from headrace_inference.adapters.runtime.defaults import RuntimeDefaults
 from headrace_inference.adapters.runtime.load_limit import LoadBounds
 from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
 from headrace_inference.adapters.trust import trust_check
+from headrace_inference.domain.payloads.taking import PayloadTaker
 from headrace_inference.domain.reconciliation.later_measuring import Measurer
 from headrace_inference.domain.reconciliation.load_slots import LoadPlaces
 from headrace_inference.domain.reconciliation.model_control import (
@@ -92,22 +93,23 @@ async def open_models(
     book: StatisticsRegistry,
     sampler: Sampler | None = None,
     doors: SchemaDoors | None = None,
+    payloads: PayloadTaker | None = None,
 ) -> AsyncIterator[Models]:
     """Keep the versions while inside, those of callers too where the setting allows them."""
     loader = loads.loader
     if settings.model_folder is not None:
         async with open_staged_models(settings.data, loader) as staged:
-            reconciler = _reconciler(settings, staged, loads, book, sampler, doors)
+            reconciler = _reconciler(settings, staged, loads, book, sampler, doors, payloads)
             async with reconciler.running():
                 yield Models(reconciler, FolderControl(), reconciler.want, staged)
         return
     if settings.model_control == "registry":
-        reconciler = _reconciler(settings, loader, loads, book, sampler, doors)
+        reconciler = _reconciler(settings, loader, loads, book, sampler, doors, payloads)
         async with reconciler.running():
             yield Models(reconciler, RegistryControl(), reconciler.want)
         return
     async with open_local_models(settings.data, loader) as local:
-        reconciler = _reconciler(settings, local, loads, book, sampler, doors)
+        reconciler = _reconciler(settings, local, loads, book, sampler, doors, payloads)
         control = ExplicitControl(reconciler, local, local)
         async with reconciler.running():
             yield Models(reconciler, control, control.want)
@@ -120,6 +122,7 @@ def _reconciler(
     book: StatisticsRegistry,
     sampler: Sampler | None,
     doors: SchemaDoors | None,
+    payloads: PayloadTaker | None,
 ) -> VersionReconciler:
     return VersionReconciler(
         loader,
@@ -131,6 +134,7 @@ def _reconciler(
         settings.load_wait_seconds,
         sampler,
         doors,
+        payloads,
     )
 
 

@@ -24,6 +24,7 @@ from headrace_inference.adapters.energy import ProcessUsage
 from headrace_inference.adapters.metrics.cache import CacheMeter
 from headrace_inference.adapters.metrics.collectors import CollectorMeter
 from headrace_inference.adapters.metrics.devices import open_device_meter
+from headrace_inference.adapters.metrics.payloads import PayloadMeter
 from headrace_inference.adapters.metrics.traces import TraceMeter
 from headrace_inference.adapters.references import VersionReferences
 from headrace_inference.adapters.runtime import execution_providers
@@ -43,6 +44,7 @@ from headrace_inference.app.origins import (
     open_shared_state,
     served_folder,
 )
+from headrace_inference.app.payloads import open_payload_log
 from headrace_inference.app.readiness import ReplicaReadiness
 from headrace_inference.app.sampling import open_sampling
 from headrace_inference.app.servers import Fronts, open_fronts
@@ -124,7 +126,10 @@ async def _open(
         doors = SchemaDoors()
         references = VersionReferences(settings.data / "references", origin.source, doors)
         sampler = stack.enter_context(open_sampling(settings, reports, references))
-        models = await stack.enter_async_context(open_models(settings, loads, book, sampler, doors))
+        payloads = stack.enter_context(open_payload_log(settings))
+        models = await stack.enter_async_context(
+            open_models(settings, loads, book, sampler, doors, payloads.taker)
+        )
         reconciler = models.reconciler
         followed = origin.followed(models)
         readiness = ReplicaReadiness(followed, reconciler, stopping, access.facts)
@@ -154,7 +159,12 @@ async def _open(
             closing,
             models.control,
             join,
-            [CacheMeter(loads.checks), TraceMeter(tracer), CollectorMeter(access.metrics)],
+            [
+                CacheMeter(loads.checks),
+                TraceMeter(tracer),
+                CollectorMeter(access.metrics),
+                PayloadMeter(payloads.log),
+            ],
             tls,
         )
         stack.callback(closing.set)

@@ -19,6 +19,7 @@ from headrace.state.catalog import UNREAD, Catalog
 from headrace.state.desired import Key, desired_of
 from headrace.state.records import ReplicaVersion, VersionRecord
 from headrace_inference.domain.clock import Clock, monotonic_seconds
+from headrace_inference.domain.payloads.taking import PayloadTaker
 from headrace_inference.domain.reconciliation import load_failures, policy
 from headrace_inference.domain.reconciliation.held_versions import HeldVersions
 from headrace_inference.domain.reconciliation.lasting_jobs import in_own_thread, keep_running
@@ -68,11 +69,13 @@ class VersionReconciler:
         load_wait_seconds: float = LOAD_WAIT_SECONDS,
         sampler: Sampler | None = None,
         doors: SchemaDoors | None = None,
+        payloads: PayloadTaker | None = None,
     ) -> None:
         self._loader = loader
         self._book = book
         self._sampler = sampler
         self._doors = doors or SchemaDoors()
+        self._payloads = payloads
         self.clock = clock
         places = LoadPlaces(max_loading) if isinstance(max_loading, int) else max_loading
         self._slots = LoadSlots(places)
@@ -387,6 +390,7 @@ class VersionReconciler:
             remarked=remarked,
             sampler=self._sampler,
             door=self._doors.of(key),
+            payloads=self._payloads,
         )
 
     def tell_anew(self, model: str) -> None:

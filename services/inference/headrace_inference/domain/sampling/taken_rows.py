@@ -116,17 +116,19 @@ class RowMaker:
         last: Said | None = None
         for one in said:
             if one is not last:
-                last, request = one, self._request(one)
+                last, request = one, requested(one, self._slicings)
             found.append(request)
         return found
 
-    def _request(self, said: Said) -> SampledRequest:
-        route = plain_route(said.route)
-        if said.header is None:
-            return SampledRequest(said.id_text, route)
-        asked = _Asked(said.id_text, said.metadata, said.header)
-        slices = slices_of(asked, self._slicings)
-        return SampledRequest(said.id_text, route, slices, dict(said.header.parameters))
+
+def requested(said: Said, slicings: Sequence[Slicing]) -> SampledRequest:
+    """The request that said so."""
+    route = plain_route(said.route)
+    if said.header is None:
+        return SampledRequest(said.id_text, route)
+    asked = _Asked(said.id_text, said.metadata, said.header)
+    slices = slices_of(asked, slicings)
+    return SampledRequest(said.id_text, route, slices, dict(said.header.parameters))
 
 
 class _Asked(NamedTuple):

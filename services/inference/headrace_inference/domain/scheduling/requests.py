@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
@@ -195,14 +195,23 @@ class InferenceRequest:
             self.cancelled = True
 
     def fail(self, error: HeadraceError) -> None:
-        """Have its sink tell the error, and count it."""
+        """Have its sink tell the error, and count it; it is logged before, if that is its turn."""
+        log = self.statistics.failure_log
+        if log is not None:
+            log(self, error)
         self.sink.fail(self, error)
+
+
+FailureLog = Callable[[InferenceRequest, HeadraceError], None]
+"""Takes a request that is about to be answered with an error."""
 
 
 class ErrorCounter(Protocol):
     """Counts requests that were answered with an error."""
 
     lock: AbstractContextManager[object]
+    failure_log: FailureLog | None
+    """Who logs requests that fail; mostly nobody."""
 
     def record_error(self, reason: str, duration_ns: int) -> None:
         """One more, with this reason, after this long."""

@@ -18,6 +18,7 @@ from headrace.state.records import (
     VersionRecord,
 )
 from headrace_inference.domain.clock import Clock
+from headrace_inference.domain.payloads.taking import PayloadTaker
 from headrace_inference.domain.sampling.version_sampler import VersionSampler
 from headrace_inference.domain.scheduling.batching import assemble
 from headrace_inference.domain.scheduling.failure_detector import FailureStreak
@@ -69,6 +70,7 @@ class Execution:
     open_scheduler: OpenScheduler
     sampler: VersionSampler | None = None
     door: SchemaDoor = field(default_factory=SchemaDoor)
+    payloads: PayloadTaker | None = None
 
 
 class BatchExecutor:

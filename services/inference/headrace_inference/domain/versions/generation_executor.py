@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from headrace.errors import HeadraceError
 from headrace_inference.domain.generation.counted_sink import CountedSink
 from headrace_inference.domain.generation.engine import GenerationEngine
 from headrace_inference.domain.generation.requests import GenerationCall, Usage
 from headrace_inference.domain.generation.runner import GenerativeRunner
+from headrace_inference.domain.payloads.generations import follow_generation
 from headrace_inference.domain.sampling.rows import ANSWER, PROMPT
 from headrace_inference.domain.scheduling.queue_refusals import unloading
 from headrace_inference.domain.scheduling.requests import InferenceRequest
@@ -36,6 +39,9 @@ class GenerationExecutor:
 
     def generate(self, call: GenerationCall) -> None:
         """Have a call run. Raises HeadraceError, where it is refused, and SchedulerStopped."""
+        if self._execution.payloads is not None:
+            decode = partial(self.model.codec.decode, skip_special_tokens=False)
+            follow_generation(self._execution.payloads, self._execution.record, call, decode)
         call.sink = CountedSink(
             call, self._execution.statistics.generation, self._execution.clock, self._is_over
         )

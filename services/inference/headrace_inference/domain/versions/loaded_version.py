@@ -14,6 +14,7 @@ from headrace_inference.domain.encoding.requests import EncodingCall
 from headrace_inference.domain.encoding.runner import EncoderRunner
 from headrace_inference.domain.generation.requests import GenerationCall
 from headrace_inference.domain.generation.runner import GenerativeRunner
+from headrace_inference.domain.payloads.taking import PayloadTaker
 from headrace_inference.domain.sampling.sampler import Sampler
 from headrace_inference.domain.scheduling.batching import rows_of_quick_run, take
 from headrace_inference.domain.scheduling.failure_detector import FailureStreak
@@ -76,6 +77,7 @@ class LoadedVersion:
         open_scheduler: OpenScheduler = open_scheduler,
         sampler: Sampler | None = None,
         door: SchemaDoor | None = None,
+        payloads: PayloadTaker | None = None,
     ) -> None:
         self.id = next(_ids)
         self.clock = clock
@@ -98,6 +100,8 @@ class LoadedVersion:
         )
         is_generative = isinstance(runner, GenerativeRunner)  # of which the lengths are sampled
         rows_sampler = None if is_generative else self._sampler
+        log = None if payloads is None or is_generative else payloads.of(record)
+        statistics.failure_log = None if log is None else log.take_failed
         self._executor = executor_for(
             Execution(
                 record,
@@ -106,12 +110,13 @@ class LoadedVersion:
                 statistics,
                 clock,
                 watchdog or RunWatchdog(clock),
-                Responder(self, statistics, rows_sampler),
+                Responder(self, statistics, rows_sampler, log),
                 FailureStreak(runner.probe, self._tell_broken),
                 remarked,
                 open_scheduler,
                 self._sampler,
                 self.door,
+                payloads,
             ),
             alone_first,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from headrace.errors import HeadraceError
+from headrace_inference.domain.payloads.taking import TakenPayload, VersionPayloads
 from headrace_inference.domain.sampling.version_sampler import VersionSampler
 from headrace_inference.domain.scheduling.answering_version import AnsweringVersion
 from headrace_inference.domain.scheduling.request_failures import error_of
@@ -25,10 +26,12 @@ class Responder:
         version: AnsweringVersion,
         statistics: VersionCounters,
         sampler: VersionSampler | None = None,
+        payloads: VersionPayloads | None = None,
     ) -> None:
         self._version = version
         self._statistics = statistics
         self._sampler = sampler
+        self._payloads = payloads
         self._now_ns = version.clock.monotonic_ns
 
     @property
@@ -53,6 +56,7 @@ class Responder:
                 refused.update(some)
         if refused:
             batch = [request for place, request in enumerate(batch) if place not in refused]
+        logged = {} if self._payloads is None else self._payloads.take(result, refused)
         times = (*result.times_ns, self._now_ns())
         statistics = self._statistics
         with statistics.lock:
@@ -64,11 +68,14 @@ class Responder:
                 try:
                     others = sink.deliver(answers)
                 except Exception as error:  # noqa: BLE001  # perhaps some were sent: not to be run again
-                    others = self._fail([result.requests[index] for index in indexes], error)
+                    failed = [result.requests[index] for index in indexes]
+                    others = self._fail(failed, error, logged)
                 if others:
                     gone = set(others)
                     batch = [request for request in batch if request not in gone]
             statistics.record_run(batch, result.first_rows[-1], times)
+        if logged:
+            self._log(logged)
         for place, refusal in refused.items():
             result.requests[place].fail(refusal)
         return times[3]
@@ -84,11 +91,19 @@ class Responder:
             raise refused[0]
         return not request.sink.deliver(responses)
 
+    def _log(self, logged: dict[InferenceRequest, TakenPayload]) -> None:
+        assert self._payloads is not None
+        self._payloads.add(logged.values())
+
     def _fail(
-        self, requests: Sequence[InferenceRequest], error: Exception
+        self,
+        requests: Sequence[InferenceRequest],
+        error: Exception,
+        logged: dict[InferenceRequest, TakenPayload],
     ) -> Sequence[InferenceRequest]:
         failure = error_of(self._version.record.key, error)
         for request in requests:
+            logged.pop(request, None)  # it is logged as an error
             request.fail(failure)
         return requests
 

@@ -17,7 +17,7 @@ from headrace.telemetry.histogram import Histogram
 from headrace_inference.domain.clock import Clock
 from headrace_inference.domain.generation.statistics import GenerationCounters
 from headrace_inference.domain.scheduling.flagged_routes import FlaggedRoute
-from headrace_inference.domain.scheduling.requests import InferenceRequest
+from headrace_inference.domain.scheduling.requests import FailureLog, InferenceRequest
 
 MAX_BATCH_SIZES = 1024
 """Told apart of one version; beyond them, runs count at the next power of two."""
@@ -151,6 +151,8 @@ class VersionCounters:
         self._runs_elsewhere: Callable[[], int] | None = None
         self.is_on_device = False
         """True where it runs on a device of its own, not on the processor."""
+        self.failure_log: FailureLog | None = None
+        """Who logs its requests that fail; mostly nobody."""
 
     def follow_runs(self, busy_ns: Callable[[], int]) -> None:
         """Its runs are not told one by one: this says how long all of them took, from now on."""

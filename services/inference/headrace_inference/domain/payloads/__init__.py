@@ -1,0 +1,1 @@
+"""The payload log of a replica: which requests are logged, and what of them, masked before."""
