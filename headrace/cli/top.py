@@ -6,6 +6,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
+from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,19 +17,22 @@ from headrace.cli.arguments import OnlyModelName
 from headrace.cli.command import Cli, command
 
 if TYPE_CHECKING:
-    from headrace.client import Latency, Statistics, VersionStatistics
+    from headrace.client import Latency, PartStatistics, Statistics, VersionStatistics
 
 COLUMNS = (
     "model",
     "version>",
     "req/s>",
     "errors>",
+    "left>",
     "p50>",
     "p99>",
     "queue p99>",
     "mean batch>",
     "fill>",
 )
+PART_COLUMNS = ("model", "version>", "", "answered>", "errors>", "left>", "p50>", "p99>")
+"""Of parts of the requests; the third is named by the label. Times of reasons are those until the error."""
 TEXT_COLUMNS = (
     "text of",
     "version>",
@@ -51,6 +55,16 @@ GAPS = {
 WRONG_CLOCK_SECONDS = 2.0
 """From here on the monitor corrects the times of a replica's reports."""
 
+
+class By(StrEnum):
+    """The labels that tell parts of the requests apart."""
+
+    REASON = "reason"
+    ROUTE = "route"
+    SLICE = "slice"
+    CALLER = "caller"
+
+
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 MAX_SECONDS = 100 * 366 * 86400
 """A century: what is really kept is the monitor's to say."""
@@ -66,18 +80,27 @@ async def top(
     name: OnlyModelName = "",
     window: Annotated[str, typer.Option(help="How far back: 30s, 5m, 2h.")] = "60s",
     once: Annotated[bool, typer.Option("--once", help="Print once and end.")] = False,
+    by: Annotated[
+        list[By] | None,
+        typer.Option(
+            help="Also tell parts of the requests apart: by the reason of errors, route, slice or caller."
+        ),
+    ] = None,
 ) -> None:
-    """Show live what every version does: requests, errors, latency, batches. Ctrl-C ends it."""
-    seconds = parse_window(window)
+    """Show live what every version does: requests, errors, latency, batches. Ctrl-C ends it.
+
+    Requests whose callers left before they were answered are no errors: they are told beside them.
+    """
+    seconds, parts_by = parse_window(window), tuple(by or ())
     async with cli.client() as client:
         if once:
-            found = await client.statistics(seconds, name)
+            found = await client.statistics(seconds, name, parts_by=parts_by)
             cli.show(found, lambda: views(found))
         elif cli.as_json or not sys.stdout.isatty():
-            async for each in client.watch_statistics(seconds, name):
+            async for each in client.watch_statistics(seconds, name, parts_by=parts_by):
                 cli.show(each, partial(_page, each))
         else:
-            await _live(client.watch_statistics(seconds, name))
+            await _live(client.watch_statistics(seconds, name, parts_by=parts_by))
 
 
 def _page(statistics: Statistics) -> list[Any]:
@@ -105,8 +128,37 @@ def parse_window(text: str) -> float:
 
 
 def views(statistics: Statistics) -> list[Any]:
-    """All of it: the table of every version, and where text was generated that of such versions."""
-    return [view(statistics), *text_views(statistics)]
+    """All of it: tables of versions, of parts of their requests, and of those that generated text."""
+    return [view(statistics), *part_views(statistics), *text_views(statistics)]
+
+
+def part_views(statistics: Statistics) -> list[Any]:
+    """A table for each label by which requests are told apart."""
+    found: list[Any] = []
+    for label in By:
+        rows = [
+            _part_row(each, part)
+            for each in statistics.versions
+            for part in each.parts
+            if part.label == label
+        ]
+        if rows:
+            columns = [name or label for name in PART_COLUMNS]
+            found += ["", output.table(columns, rows)]
+    return found
+
+
+def _part_row(each: VersionStatistics, part: PartStatistics) -> tuple[object, ...]:
+    latency = part.failed if part.label == "reason" else part.total
+    return (
+        each.model,
+        each.version or "-",
+        part.value,
+        "-" if part.label == "reason" else part.success_count,
+        part.error_count,
+        part.left_count,
+        *_quantiles(latency if latency.count else None),
+    )
 
 
 def text_views(statistics: Statistics) -> list[Any]:
@@ -178,7 +230,8 @@ def _row(each: VersionStatistics) -> tuple[object, ...]:
         each.model,
         each.version or "-",
         f"{each.requests_per_second:.1f}",
-        each.error_count,
+        each.error_count - each.left_count,
+        each.left_count,
         *_durations(each),
         *_batches(each),
     )

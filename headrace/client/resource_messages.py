@@ -17,6 +17,7 @@ from headrace.client.resources import (
     Latency,
     MeasureValue,
     Model,
+    PartStatistics,
     ReplicaStatistics,
     Route,
     Statistics,
@@ -267,6 +268,20 @@ def _version_statistics_from_proto(
         compute=_latency_from_proto(proto.compute),
         failed=_latency_from_proto(proto.failed),
         measures={each.name: _measure_from_proto(each) for each in proto.measures},
+        parts=tuple(map(_part_from_proto, proto.parts)),
+    )
+
+
+def _part_from_proto(proto: monitor_service_pb2.PartStatistics) -> PartStatistics:
+    return PartStatistics(
+        label=proto.label,
+        value=proto.value,
+        success_count=proto.success_count,
+        error_count=proto.error_count,
+        left_count=proto.left_count,
+        error_counts=dict(proto.error_counts),
+        total=_latency_from_proto(proto.total),
+        failed=_latency_from_proto(proto.failed),
     )
 
 

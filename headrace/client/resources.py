@@ -13,6 +13,7 @@ from typing import TypeAlias
 from headrace.state.language_records import LanguageFacts, VersionKind
 from headrace.state.records import ArtifactFile, ServingConfig, Signature
 from headrace.state.route_records import Canary, MatchRule, RequestKey, Shadow
+from headrace.telemetry.measures import LEFT_REASONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +157,23 @@ class Latency:
     above_range: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class PartStatistics:
+    """The statistics of a part of a version's requests, told apart by a label."""
+
+    label: str
+    """reason, route, slice or caller."""
+    value: str
+    success_count: int
+    error_count: int
+    """Without those whose callers left."""
+    left_count: int
+    error_counts: Mapping[str, int]
+    total: Latency
+    failed: Latency
+    """Of parts by reason: from reception to the error."""
+
+
 MeasureValue = int | Mapping[str, int] | Mapping[int, int] | Latency
 """A count, counts by label, counts by size, or durations."""
 
@@ -185,6 +203,19 @@ class VersionStatistics:
     """Of requests answered with an error; the others are of those answered well."""
     measures: Mapping[str, MeasureValue] = field(default_factory=dict)
     """All other counts by name: `row_capacity`, `load_time`, and what newer replicas count."""
+    parts: tuple[PartStatistics, ...] = ()
+    """Of parts of the requests, where they were asked for."""
+
+    @property
+    def left_count(self) -> int:
+        """Count requests whose callers left before they were answered; `error_count` has them, too."""
+        return sum(self.error_counts.get(reason, 0) for reason in LEFT_REASONS)
+
+    @property
+    def error_share(self) -> float:
+        """The share of errors among the requests whose callers stayed, 0 to 1."""
+        errors = self.error_count - self.left_count
+        return errors / max(1, self.success_count + errors)
 
     @property
     def mean_batch_rows(self) -> float:

@@ -6,7 +6,7 @@ Written by `make pages` from AsyncClient: change that.
 from __future__ import annotations
 
 import copy
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Collection, Generator, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
@@ -174,15 +174,20 @@ class Client(BlockingRegistryCalls, BlockingAccessCalls, BlockingTextCalls):
         version: int = 0,
         *,
         by_replica: bool = False,
+        parts_by: Collection[str] = (),
         timeout_seconds: float | None = None,
     ) -> Statistics:
-        """Return the statistics of the last `window_seconds`. Raises InvalidArgument if it is too long."""
+        """Return the statistics of the last `window_seconds`. Raises InvalidArgument if it is too long.
+
+        With `parts_by`, of "reason", "route", "slice" and "caller", also those of parts of the requests.
+        """
         return self._thread.run(
             self._async.statistics(
                 window_seconds,
                 model,
                 version,
                 by_replica=by_replica,
+                parts_by=parts_by,
                 timeout_seconds=timeout_seconds,
             )
         )
@@ -194,6 +199,7 @@ class Client(BlockingRegistryCalls, BlockingAccessCalls, BlockingTextCalls):
         version: int = 0,
         *,
         by_replica: bool = False,
+        parts_by: Collection[str] = (),
         interval_seconds: float = 1.0,
     ) -> Generator[Statistics, None, None]:
         """The same, again and again, until the reader stops; a watch that breaks is opened again."""
@@ -203,6 +209,7 @@ class Client(BlockingRegistryCalls, BlockingAccessCalls, BlockingTextCalls):
                 model,
                 version,
                 by_replica=by_replica,
+                parts_by=parts_by,
                 interval_seconds=interval_seconds,
             )
         )

@@ -148,6 +148,11 @@ class Histogram:
         total.merge(other)
         return total
 
+    def minus(self, part: Histogram) -> Histogram:
+        """Return what is left of this one without those of `part`, which are in it."""
+        counts = np.maximum(self.all_buckets() - part.all_buckets(), 0)
+        return Histogram.of_all_buckets(counts, max(0, self.sum_ns - part.sum_ns))
+
     def since(self, before: Histogram) -> Histogram:
         """What was recorded in this one since it was as `before`."""
         return Histogram.of_all_buckets(self.all_buckets() - before.all_buckets())

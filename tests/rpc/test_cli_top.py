@@ -59,6 +59,7 @@ async def test_top_once_is_a_table() -> None:
         "2.5",
         "1",
         "0",
+        "0",
         "µs",
         "1.5",
         "ms",

@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from headrace.monitor.v1 import telemetry_pb2 as headrace_dot_monitor_dot_v1_dot_telemetry__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)headrace/monitor/v1/monitor_service.proto\x12\x13headrace.monitor.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#headrace/monitor/v1/telemetry.proto\"}\n\x16ReportTelemetryRequest\x12\x34\n\x06report\x18\x01 \x01(\x0b\x32$.headrace.monitor.v1.TelemetryReport\x12-\n\tsent_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"+\n\x17ReportTelemetryResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x03\"\xa5\x01\n\x16QueryStatisticsRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12)\n\x06window\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nby_replica\x18\x05 \x01(\x08\"\xf5\x02\n\x17QueryStatisticsResponse\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12:\n\nstatistics\x18\x03 \x03(\x0b\x32&.headrace.monitor.v1.VersionStatistics\x12\x38\n\x08replicas\x18\x04 \x03(\x0b\x32&.headrace.monitor.v1.ReplicaStatistics\x12&\n\x04gaps\x18\x05 \x03(\x0b\x32\x18.headrace.monitor.v1.Gap\x12-\n\x07\x63overed\x18\x06 \x03(\x0b\x32\x1c.headrace.monitor.v1.Stretch\x12/\n\x0c\x63overed_time\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\"g\n\x07Stretch\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xf2\x02\n\x03Gap\x12/\n\x06reason\x18\x01 \x01(\x0e\x32\x1f.headrace.monitor.v1.Gap.Reason\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07replica\x18\x04 \x01(\t\x12\x0f\n\x07\x62oot_id\x18\x05 \x01(\t\x12\x17\n\x0fmissing_reports\x18\x06 \x01(\x03\"\xa0\x01\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x12\n\x0eREASON_TRIMMED\x10\x01\x12\x17\n\x13REASON_REPLICA_LOST\x10\x02\x12\x19\n\x15REASON_REPLICA_SILENT\x10\x03\x12\x1a\n\x16REASON_REPORTS_MISSING\x10\x04\x12\x1a\n\x16REASON_VERSIONS_FOLDED\x10\x05\"\xb3\x06\n\x11VersionStatistics\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0f\n\x07replica\x18\x03 \x01(\t\x12\x15\n\rsuccess_count\x18\x04 \x01(\x03\x12\x13\n\x0b\x65rror_count\x18\x05 \x01(\x03\x12M\n\x0c\x65rror_counts\x18\x06 \x03(\x0b\x32\x37.headrace.monitor.v1.VersionStatistics.ErrorCountsEntry\x12M\n\x0croute_counts\x18\x07 \x03(\x0b\x32\x37.headrace.monitor.v1.VersionStatistics.RouteCountsEntry\x12\x11\n\trow_count\x18\x08 \x01(\x03\x12\x17\n\x0f\x65xecution_count\x18\t \x01(\x03\x12M\n\x0c\x62\x61tch_counts\x18\n \x03(\x0b\x32\x37.headrace.monitor.v1.VersionStatistics.BatchCountsEntry\x12\x1b\n\x13requests_per_second\x18\x0b \x01(\x01\x12+\n\x05total\x18\x0c \x01(\x0b\x32\x1c.headrace.monitor.v1.Latency\x12+\n\x05queue\x18\r \x01(\x0b\x32\x1c.headrace.monitor.v1.Latency\x12-\n\x07\x63ompute\x18\x0e \x01(\x0b\x32\x1c.headrace.monitor.v1.Latency\x12,\n\x06\x66\x61iled\x18\x0f \x01(\x0b\x32\x1c.headrace.monitor.v1.Latency\x12\x38\n\x08measures\x18\x10 \x03(\x0b\x32&.headrace.monitor.v1.MeasureStatistics\x1a\x32\n\x10\x45rrorCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a\x32\n\x10RouteCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a\x32\n\x10\x42\x61tchCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\x05\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xd6\x01\n\x11MeasureStatistics\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x05\x63ount\x18\x02 \x01(\x03H\x00\x12\x34\n\x06labels\x18\x03 \x01(\x0b\x32\".headrace.monitor.v1.CountsByLabelH\x00\x12\x32\n\x05sizes\x18\x04 \x01(\x0b\x32!.headrace.monitor.v1.CountsBySizeH\x00\x12/\n\x07latency\x18\x05 \x01(\x0b\x32\x1c.headrace.monitor.v1.LatencyH\x00\x42\x07\n\x05value\"\xe7\x02\n\x07Latency\x12\r\n\x05\x63ount\x18\x01 \x01(\x03\x12\'\n\x04mean\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x03p50\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x03p90\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x03p95\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x03p99\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\'\n\x04p999\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\thistogram\x18\x08 \x01(\x0b\x32\x1e.headrace.monitor.v1.Histogram\x12\x13\n\x0b\x62\x65low_range\x18\t \x01(\x03\x12\x13\n\x0b\x61\x62ove_range\x18\n \x01(\x03\"\xa3\x01\n\x11ReplicaStatistics\x12\x0f\n\x07replica\x18\x01 \x01(\t\x12\x34\n\x10last_report_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0f\x64ropped_reports\x18\x03 \x01(\x03\x12.\n\x0b\x63lock_ahead\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x81\x01\n\x16WatchStatisticsRequest\x12:\n\x05query\x18\x01 \x01(\x0b\x32+.headrace.monitor.v1.QueryStatisticsRequest\x12+\n\x08interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"y\n\x12QuerySeriesRequest\x12:\n\x05query\x18\x01 \x01(\x0b\x32+.headrace.monitor.v1.QueryStatisticsRequest\x12\'\n\x04step\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"R\n\x13QuerySeriesResponse\x12;\n\x05steps\x18\x01 \x03(\x0b\x32,.headrace.monitor.v1.QueryStatisticsResponse2\xc2\x03\n\x0eMonitorService\x12p\n\x0fReportTelemetry\x12+.headrace.monitor.v1.ReportTelemetryRequest\x1a,.headrace.monitor.v1.ReportTelemetryResponse(\x01\x30\x01\x12l\n\x0fQueryStatistics\x12+.headrace.monitor.v1.QueryStatisticsRequest\x1a,.headrace.monitor.v1.QueryStatisticsResponse\x12n\n\x0fWatchStatistics\x12+.headrace.monitor.v1.WatchStatisticsRequest\x1a,.headrace.monitor.v1.QueryStatisticsResponse0\x01\x12`\n\x0bQuerySeries\x12\'.headrace.monitor.v1.QuerySeriesRequest\x1a(.headrace.monitor.v1.QuerySeriesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)headrace/monitor/v1/monitor_service.proto\x12\x13headrace.monitor.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#headrace/monitor/v1/telemetry.proto\"}\n\x16ReportTelemetryRequest\x12\x34\n\x06report\x18\x01 \x01(\x0b\x32$.headrace.monitor.v1.TelemetryReport\x12-\n\tsent_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"+\n\x17ReportTelemetryResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x03\"\xb7\x01\n\x16QueryStatisticsRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12)\n\x06window\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nby_replica\x18\x05 \x01(\x08\x12\x10\n\x08parts_by\x18\x06 \x03(\t\"\xf5\x02\n\x17QueryStatisticsResponse\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12:\n\nstatistics\x18\x03 \x03(\x0b\x32&.headrace.monitor.v1.VersionStatistics\x12\x38\n\x08replicas\x18\x04 \x03(\x0b\x32&.headrace.monitor.v1.ReplicaStatistics\x12&\n\x04gaps\x18\x05 \x03(\x0b\x32\x18.headrace.monitor.v1.Gap\x12-\n\x07\x63overed\x18\x06 \x03(\x0b\x32\x1c.headrace.monitor.v1.Stretch\x12/\n\x0c\x63overed_time\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\"g\n\x07Stretch\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xf2\x02\n\x03Gap\x12/\n\x06reason\x18\x01 \x01(\x0e\x32\x1f.headrace.monitor.v1.Gap.Reason\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07replica\x18\x04 \x01(\t\x12\x0f\n\x07\x62oot_id\x18\x05 \x01(\t\x12\x17\n\x0fmissing_reports\x18\x06 \x01(\x03\"\xa0\x01\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x12\n\x0eREASON_TRIMMED\x10\x01\x12\x17\n\x13REASON_REPLICA_LOST\x10\x02\x12\x19\n\x15REASON_REPLICA_SILENT\x10\x03\x12\x1a\n\x16REASON_REPORTS_MISSING\x10\x04\x12\x1a\n\x16REASON_VERSIONS_FOLDED\x10\x05\"\xfb\x06\n\x11VersionStatistics\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0f\n\x07replica\x18\x03 \x01(\t\x12\x15\n\rsuccess_count\x18\x04 \x01(\x03\x12\x13\n\x0b\x65rror_count\x18\x05 \x01(\x03\x12M\n\x0c\x65rror_counts\x18\x06 \x03(\x0b\x32\x37.headrace.monitor.v1.VersionStatistics.ErrorCountsEntry\x12M\n\x0croute_counts\x18\x07 \x03(\x0b\x32\x37.headrace.monitor.v1.VersionStatistics.RouteCountsEntry\x12\x11\n\trow_count\x18\x08 \x01(\x03\x12\x17\n\x0f\x65xecution_count\x18\t \x01(\x03\x12M\n\x0c\x62\x61tch_counts\x18\n \x03(\x0b\x32\x37.headrace.monitor.v1.VersionStatistics.BatchCountsEntry\x12\x1b\n\x13requests_per_second\x18\x0b \x01(\x01\x12+\n\x05total\x18\x0c \x01(\x0b\x32\x1c.headrace.monitor.v1.Latency\x12+\n\x05queue\x18\r \x01(\x0b\x32\x1c.headrace.monitor.v1.Latency\x12-\n\x07\x63ompute\x18\x0e \x01(\x0b\x32\x1c.headrace.monitor.v1.Latency\x12,\n\x06\x66\x61iled\x18\x0f \x01(\x0b\x32\x1c.headrace.monitor.v1.Latency\x12\x38\n\x08measures\x18\x10 \x03(\x0b\x32&.headrace.monitor.v1.MeasureStatistics\x12\x12\n\nleft_count\x18\x11 \x01(\x03\x12\x32\n\x05parts\x18\x12 \x03(\x0b\x32#.headrace.monitor.v1.PartStatistics\x1a\x32\n\x10\x45rrorCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a\x32\n\x10RouteCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a\x32\n\x10\x42\x61tchCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\x05\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xc9\x02\n\x0ePartStatistics\x12\r\n\x05label\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\x12\x15\n\rsuccess_count\x18\x03 \x01(\x03\x12\x13\n\x0b\x65rror_count\x18\x04 \x01(\x03\x12\x12\n\nleft_count\x18\x05 \x01(\x03\x12J\n\x0c\x65rror_counts\x18\x06 \x03(\x0b\x32\x34.headrace.monitor.v1.PartStatistics.ErrorCountsEntry\x12+\n\x05total\x18\x07 \x01(\x0b\x32\x1c.headrace.monitor.v1.Latency\x12,\n\x06\x66\x61iled\x18\x08 \x01(\x0b\x32\x1c.headrace.monitor.v1.Latency\x1a\x32\n\x10\x45rrorCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xd6\x01\n\x11MeasureStatistics\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x05\x63ount\x18\x02 \x01(\x03H\x00\x12\x34\n\x06labels\x18\x03 \x01(\x0b\x32\".headrace.monitor.v1.CountsByLabelH\x00\x12\x32\n\x05sizes\x18\x04 \x01(\x0b\x32!.headrace.monitor.v1.CountsBySizeH\x00\x12/\n\x07latency\x18\x05 \x01(\x0b\x32\x1c.headrace.monitor.v1.LatencyH\x00\x42\x07\n\x05value\"\xe7\x02\n\x07Latency\x12\r\n\x05\x63ount\x18\x01 \x01(\x03\x12\'\n\x04mean\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x03p50\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x03p90\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x03p95\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x03p99\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\'\n\x04p999\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\thistogram\x18\x08 \x01(\x0b\x32\x1e.headrace.monitor.v1.Histogram\x12\x13\n\x0b\x62\x65low_range\x18\t \x01(\x03\x12\x13\n\x0b\x61\x62ove_range\x18\n \x01(\x03\"\xa3\x01\n\x11ReplicaStatistics\x12\x0f\n\x07replica\x18\x01 \x01(\t\x12\x34\n\x10last_report_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0f\x64ropped_reports\x18\x03 \x01(\x03\x12.\n\x0b\x63lock_ahead\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x81\x01\n\x16WatchStatisticsRequest\x12:\n\x05query\x18\x01 \x01(\x0b\x32+.headrace.monitor.v1.QueryStatisticsRequest\x12+\n\x08interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"y\n\x12QuerySeriesRequest\x12:\n\x05query\x18\x01 \x01(\x0b\x32+.headrace.monitor.v1.QueryStatisticsRequest\x12\'\n\x04step\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"R\n\x13QuerySeriesResponse\x12;\n\x05steps\x18\x01 \x03(\x0b\x32,.headrace.monitor.v1.QueryStatisticsResponse2\xc2\x03\n\x0eMonitorService\x12p\n\x0fReportTelemetry\x12+.headrace.monitor.v1.ReportTelemetryRequest\x1a,.headrace.monitor.v1.ReportTelemetryResponse(\x01\x30\x01\x12l\n\x0fQueryStatistics\x12+.headrace.monitor.v1.QueryStatisticsRequest\x1a,.headrace.monitor.v1.QueryStatisticsResponse\x12n\n\x0fWatchStatistics\x12+.headrace.monitor.v1.WatchStatisticsRequest\x1a,.headrace.monitor.v1.QueryStatisticsResponse0\x01\x12`\n\x0bQuerySeries\x12\'.headrace.monitor.v1.QuerySeriesRequest\x1a(.headrace.monitor.v1.QuerySeriesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,40 +40,46 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VERSIONSTATISTICS_ROUTECOUNTSENTRY']._serialized_options = b'8\001'
   _globals['_VERSIONSTATISTICS_BATCHCOUNTSENTRY']._loaded_options = None
   _globals['_VERSIONSTATISTICS_BATCHCOUNTSENTRY']._serialized_options = b'8\001'
+  _globals['_PARTSTATISTICS_ERRORCOUNTSENTRY']._loaded_options = None
+  _globals['_PARTSTATISTICS_ERRORCOUNTSENTRY']._serialized_options = b'8\001'
   _globals['_REPORTTELEMETRYREQUEST']._serialized_start=168
   _globals['_REPORTTELEMETRYREQUEST']._serialized_end=293
   _globals['_REPORTTELEMETRYRESPONSE']._serialized_start=295
   _globals['_REPORTTELEMETRYRESPONSE']._serialized_end=338
   _globals['_QUERYSTATISTICSREQUEST']._serialized_start=341
-  _globals['_QUERYSTATISTICSREQUEST']._serialized_end=506
-  _globals['_QUERYSTATISTICSRESPONSE']._serialized_start=509
-  _globals['_QUERYSTATISTICSRESPONSE']._serialized_end=882
-  _globals['_STRETCH']._serialized_start=884
-  _globals['_STRETCH']._serialized_end=987
-  _globals['_GAP']._serialized_start=990
-  _globals['_GAP']._serialized_end=1360
-  _globals['_GAP_REASON']._serialized_start=1200
-  _globals['_GAP_REASON']._serialized_end=1360
-  _globals['_VERSIONSTATISTICS']._serialized_start=1363
-  _globals['_VERSIONSTATISTICS']._serialized_end=2182
-  _globals['_VERSIONSTATISTICS_ERRORCOUNTSENTRY']._serialized_start=2028
-  _globals['_VERSIONSTATISTICS_ERRORCOUNTSENTRY']._serialized_end=2078
-  _globals['_VERSIONSTATISTICS_ROUTECOUNTSENTRY']._serialized_start=2080
-  _globals['_VERSIONSTATISTICS_ROUTECOUNTSENTRY']._serialized_end=2130
-  _globals['_VERSIONSTATISTICS_BATCHCOUNTSENTRY']._serialized_start=2132
-  _globals['_VERSIONSTATISTICS_BATCHCOUNTSENTRY']._serialized_end=2182
-  _globals['_MEASURESTATISTICS']._serialized_start=2185
-  _globals['_MEASURESTATISTICS']._serialized_end=2399
-  _globals['_LATENCY']._serialized_start=2402
-  _globals['_LATENCY']._serialized_end=2761
-  _globals['_REPLICASTATISTICS']._serialized_start=2764
-  _globals['_REPLICASTATISTICS']._serialized_end=2927
-  _globals['_WATCHSTATISTICSREQUEST']._serialized_start=2930
-  _globals['_WATCHSTATISTICSREQUEST']._serialized_end=3059
-  _globals['_QUERYSERIESREQUEST']._serialized_start=3061
-  _globals['_QUERYSERIESREQUEST']._serialized_end=3182
-  _globals['_QUERYSERIESRESPONSE']._serialized_start=3184
-  _globals['_QUERYSERIESRESPONSE']._serialized_end=3266
-  _globals['_MONITORSERVICE']._serialized_start=3269
-  _globals['_MONITORSERVICE']._serialized_end=3719
+  _globals['_QUERYSTATISTICSREQUEST']._serialized_end=524
+  _globals['_QUERYSTATISTICSRESPONSE']._serialized_start=527
+  _globals['_QUERYSTATISTICSRESPONSE']._serialized_end=900
+  _globals['_STRETCH']._serialized_start=902
+  _globals['_STRETCH']._serialized_end=1005
+  _globals['_GAP']._serialized_start=1008
+  _globals['_GAP']._serialized_end=1378
+  _globals['_GAP_REASON']._serialized_start=1218
+  _globals['_GAP_REASON']._serialized_end=1378
+  _globals['_VERSIONSTATISTICS']._serialized_start=1381
+  _globals['_VERSIONSTATISTICS']._serialized_end=2272
+  _globals['_VERSIONSTATISTICS_ERRORCOUNTSENTRY']._serialized_start=2118
+  _globals['_VERSIONSTATISTICS_ERRORCOUNTSENTRY']._serialized_end=2168
+  _globals['_VERSIONSTATISTICS_ROUTECOUNTSENTRY']._serialized_start=2170
+  _globals['_VERSIONSTATISTICS_ROUTECOUNTSENTRY']._serialized_end=2220
+  _globals['_VERSIONSTATISTICS_BATCHCOUNTSENTRY']._serialized_start=2222
+  _globals['_VERSIONSTATISTICS_BATCHCOUNTSENTRY']._serialized_end=2272
+  _globals['_PARTSTATISTICS']._serialized_start=2275
+  _globals['_PARTSTATISTICS']._serialized_end=2604
+  _globals['_PARTSTATISTICS_ERRORCOUNTSENTRY']._serialized_start=2118
+  _globals['_PARTSTATISTICS_ERRORCOUNTSENTRY']._serialized_end=2168
+  _globals['_MEASURESTATISTICS']._serialized_start=2607
+  _globals['_MEASURESTATISTICS']._serialized_end=2821
+  _globals['_LATENCY']._serialized_start=2824
+  _globals['_LATENCY']._serialized_end=3183
+  _globals['_REPLICASTATISTICS']._serialized_start=3186
+  _globals['_REPLICASTATISTICS']._serialized_end=3349
+  _globals['_WATCHSTATISTICSREQUEST']._serialized_start=3352
+  _globals['_WATCHSTATISTICSREQUEST']._serialized_end=3481
+  _globals['_QUERYSERIESREQUEST']._serialized_start=3483
+  _globals['_QUERYSERIESREQUEST']._serialized_end=3604
+  _globals['_QUERYSERIESRESPONSE']._serialized_start=3606
+  _globals['_QUERYSERIESRESPONSE']._serialized_end=3688
+  _globals['_MONITORSERVICE']._serialized_start=3691
+  _globals['_MONITORSERVICE']._serialized_end=4141
 # @@protoc_insertion_point(module_scope)

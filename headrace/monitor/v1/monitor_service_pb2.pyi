@@ -27,18 +27,20 @@ class ReportTelemetryResponse(_message.Message):
     def __init__(self, sequence: _Optional[int] = ...) -> None: ...
 
 class QueryStatisticsRequest(_message.Message):
-    __slots__ = ("model", "version", "window", "end_time", "by_replica")
+    __slots__ = ("model", "version", "window", "end_time", "by_replica", "parts_by")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     WINDOW_FIELD_NUMBER: _ClassVar[int]
     END_TIME_FIELD_NUMBER: _ClassVar[int]
     BY_REPLICA_FIELD_NUMBER: _ClassVar[int]
+    PARTS_BY_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: int
     window: _duration_pb2.Duration
     end_time: _timestamp_pb2.Timestamp
     by_replica: bool
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., window: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., by_replica: _Optional[bool] = ...) -> None: ...
+    parts_by: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., window: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., by_replica: _Optional[bool] = ..., parts_by: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class QueryStatisticsResponse(_message.Message):
     __slots__ = ("start_time", "end_time", "statistics", "replicas", "gaps", "covered", "covered_time")
@@ -97,7 +99,7 @@ class Gap(_message.Message):
     def __init__(self, reason: _Optional[_Union[Gap.Reason, str]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., replica: _Optional[str] = ..., boot_id: _Optional[str] = ..., missing_reports: _Optional[int] = ...) -> None: ...
 
 class VersionStatistics(_message.Message):
-    __slots__ = ("model", "version", "replica", "success_count", "error_count", "error_counts", "route_counts", "row_count", "execution_count", "batch_counts", "requests_per_second", "total", "queue", "compute", "failed", "measures")
+    __slots__ = ("model", "version", "replica", "success_count", "error_count", "error_counts", "route_counts", "row_count", "execution_count", "batch_counts", "requests_per_second", "total", "queue", "compute", "failed", "measures", "left_count", "parts")
     class ErrorCountsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -135,6 +137,8 @@ class VersionStatistics(_message.Message):
     COMPUTE_FIELD_NUMBER: _ClassVar[int]
     FAILED_FIELD_NUMBER: _ClassVar[int]
     MEASURES_FIELD_NUMBER: _ClassVar[int]
+    LEFT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    PARTS_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: int
     replica: str
@@ -151,7 +155,36 @@ class VersionStatistics(_message.Message):
     compute: Latency
     failed: Latency
     measures: _containers.RepeatedCompositeFieldContainer[MeasureStatistics]
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., replica: _Optional[str] = ..., success_count: _Optional[int] = ..., error_count: _Optional[int] = ..., error_counts: _Optional[_Mapping[str, int]] = ..., route_counts: _Optional[_Mapping[str, int]] = ..., row_count: _Optional[int] = ..., execution_count: _Optional[int] = ..., batch_counts: _Optional[_Mapping[int, int]] = ..., requests_per_second: _Optional[float] = ..., total: _Optional[_Union[Latency, _Mapping]] = ..., queue: _Optional[_Union[Latency, _Mapping]] = ..., compute: _Optional[_Union[Latency, _Mapping]] = ..., failed: _Optional[_Union[Latency, _Mapping]] = ..., measures: _Optional[_Iterable[_Union[MeasureStatistics, _Mapping]]] = ...) -> None: ...
+    left_count: int
+    parts: _containers.RepeatedCompositeFieldContainer[PartStatistics]
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., replica: _Optional[str] = ..., success_count: _Optional[int] = ..., error_count: _Optional[int] = ..., error_counts: _Optional[_Mapping[str, int]] = ..., route_counts: _Optional[_Mapping[str, int]] = ..., row_count: _Optional[int] = ..., execution_count: _Optional[int] = ..., batch_counts: _Optional[_Mapping[int, int]] = ..., requests_per_second: _Optional[float] = ..., total: _Optional[_Union[Latency, _Mapping]] = ..., queue: _Optional[_Union[Latency, _Mapping]] = ..., compute: _Optional[_Union[Latency, _Mapping]] = ..., failed: _Optional[_Union[Latency, _Mapping]] = ..., measures: _Optional[_Iterable[_Union[MeasureStatistics, _Mapping]]] = ..., left_count: _Optional[int] = ..., parts: _Optional[_Iterable[_Union[PartStatistics, _Mapping]]] = ...) -> None: ...
+
+class PartStatistics(_message.Message):
+    __slots__ = ("label", "value", "success_count", "error_count", "left_count", "error_counts", "total", "failed")
+    class ErrorCountsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    SUCCESS_COUNT_FIELD_NUMBER: _ClassVar[int]
+    ERROR_COUNT_FIELD_NUMBER: _ClassVar[int]
+    LEFT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    ERROR_COUNTS_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    FAILED_FIELD_NUMBER: _ClassVar[int]
+    label: str
+    value: str
+    success_count: int
+    error_count: int
+    left_count: int
+    error_counts: _containers.ScalarMap[str, int]
+    total: Latency
+    failed: Latency
+    def __init__(self, label: _Optional[str] = ..., value: _Optional[str] = ..., success_count: _Optional[int] = ..., error_count: _Optional[int] = ..., left_count: _Optional[int] = ..., error_counts: _Optional[_Mapping[str, int]] = ..., total: _Optional[_Union[Latency, _Mapping]] = ..., failed: _Optional[_Union[Latency, _Mapping]] = ...) -> None: ...
 
 class MeasureStatistics(_message.Message):
     __slots__ = ("name", "count", "labels", "sizes", "latency")

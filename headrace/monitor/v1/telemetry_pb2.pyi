@@ -69,8 +69,18 @@ class Measure(_message.Message):
     histogram: Histogram
     def __init__(self, name: _Optional[str] = ..., count: _Optional[int] = ..., labels: _Optional[_Union[CountsByLabel, _Mapping]] = ..., sizes: _Optional[_Union[CountsBySize, _Mapping]] = ..., histogram: _Optional[_Union[Histogram, _Mapping]] = ...) -> None: ...
 
+class PartMeasure(_message.Message):
+    __slots__ = ("label", "value", "measure")
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    MEASURE_FIELD_NUMBER: _ClassVar[int]
+    label: str
+    value: str
+    measure: Measure
+    def __init__(self, label: _Optional[str] = ..., value: _Optional[str] = ..., measure: _Optional[_Union[Measure, _Mapping]] = ...) -> None: ...
+
 class VersionTelemetry(_message.Message):
-    __slots__ = ("model", "version", "success_count", "row_count", "execution_count", "error_counts", "route_counts", "batch_counts", "total", "queue", "compute", "failed", "measures")
+    __slots__ = ("model", "version", "success_count", "row_count", "execution_count", "error_counts", "route_counts", "batch_counts", "total", "queue", "compute", "failed", "measures", "parts")
     class ErrorCountsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -105,6 +115,7 @@ class VersionTelemetry(_message.Message):
     COMPUTE_FIELD_NUMBER: _ClassVar[int]
     FAILED_FIELD_NUMBER: _ClassVar[int]
     MEASURES_FIELD_NUMBER: _ClassVar[int]
+    PARTS_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: int
     success_count: int
@@ -118,7 +129,8 @@ class VersionTelemetry(_message.Message):
     compute: Histogram
     failed: Histogram
     measures: _containers.RepeatedCompositeFieldContainer[Measure]
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., success_count: _Optional[int] = ..., row_count: _Optional[int] = ..., execution_count: _Optional[int] = ..., error_counts: _Optional[_Mapping[str, int]] = ..., route_counts: _Optional[_Mapping[str, int]] = ..., batch_counts: _Optional[_Mapping[int, int]] = ..., total: _Optional[_Union[Histogram, _Mapping]] = ..., queue: _Optional[_Union[Histogram, _Mapping]] = ..., compute: _Optional[_Union[Histogram, _Mapping]] = ..., failed: _Optional[_Union[Histogram, _Mapping]] = ..., measures: _Optional[_Iterable[_Union[Measure, _Mapping]]] = ...) -> None: ...
+    parts: _containers.RepeatedCompositeFieldContainer[PartMeasure]
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., success_count: _Optional[int] = ..., row_count: _Optional[int] = ..., execution_count: _Optional[int] = ..., error_counts: _Optional[_Mapping[str, int]] = ..., route_counts: _Optional[_Mapping[str, int]] = ..., batch_counts: _Optional[_Mapping[int, int]] = ..., total: _Optional[_Union[Histogram, _Mapping]] = ..., queue: _Optional[_Union[Histogram, _Mapping]] = ..., compute: _Optional[_Union[Histogram, _Mapping]] = ..., failed: _Optional[_Union[Histogram, _Mapping]] = ..., measures: _Optional[_Iterable[_Union[Measure, _Mapping]]] = ..., parts: _Optional[_Iterable[_Union[PartMeasure, _Mapping]]] = ...) -> None: ...
 
 class TelemetryReport(_message.Message):
     __slots__ = ("replica", "boot_id", "sequence", "start_time", "end_time", "versions", "dropped_reports", "last", "profiles", "predictions", "prediction_share", "dropped_predictions")

@@ -221,8 +221,11 @@ class Settings(PeerTlsSettings, RedisSettings, AccessSettings, OtlpSettings, Pay
     """How many rows a second are looked at, over all models, for profiles of what goes in and out; 0 looks
     at none. Large rows are fewer: 16 MiB a second are copied, and a hundredth of a core is used."""
     slice_by: tuple[str, ...] = ()
-    """What requests are told apart by in profiles and in quality, as header:x-region,parameter:tier: by the
-    first 20 values of each; others are of the slice _other."""
+    """What requests are told apart by in figures, profiles and quality, as header:x-region,parameter:tier:
+    by the first 20 values of each; others are of the slice _other."""
+    count_callers: bool = False
+    """Count requests by their callers, too, where callers have to be somebody: by the first 50 subjects,
+    all others together. Whoever may read a model then sees who calls it, how often, with which errors."""
     label_share: float = 0.1
     """Of the requests that bring an id, the share, 0 to 1, whose answers are told to the monitor, so that
     labels that come late can be joined by the id; which they are is decided by a hash of the id."""

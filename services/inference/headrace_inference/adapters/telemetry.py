@@ -26,6 +26,7 @@ from headrace_inference.adapters.generation_telemetry import (
     generation_measures,
     histogram_to_proto,
 )
+from headrace_inference.adapters.part_telemetry import part_measures
 from headrace_inference.adapters.prediction_reports import NOTHING_TOLD, Told
 from headrace_inference.domain.versions.energy_shares import (
     Busy,
@@ -348,6 +349,7 @@ def _version_telemetry(model: str, number: int, counts: Counts) -> telemetry_pb2
         compute=histogram_to_proto(counts.compute),
         failed=histogram_to_proto(counts.failed),
         measures=_measures(counts),
+        parts=part_measures(counts.parts),
     )
 
 

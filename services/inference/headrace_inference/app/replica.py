@@ -50,9 +50,11 @@ from headrace_inference.app.sampling import open_sampling
 from headrace_inference.app.servers import Fronts, open_fronts
 from headrace_inference.app.tracing import open_tracer
 from headrace_inference.domain.ingress.ingress import Ingress
+from headrace_inference.domain.ingress.request_parts import CallerParts, telling_apart
 from headrace_inference.domain.reconciliation.lasting_jobs import keep_running
 from headrace_inference.domain.reconciliation.later_measuring import LaterMeasuring
 from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
+from headrace_inference.domain.sampling.slices import slicings
 from headrace_inference.domain.schemas.doors import SchemaDoors
 from headrace_inference.domain.versions.statistics import StatisticsRegistry
 from headrace_inference.settings import Settings
@@ -116,16 +118,19 @@ async def _open(
     settings: Settings, stopping: asyncio.Event, origin: Origin
 ) -> AsyncIterator[Serving]:
     policy = open_policy(settings.signature_policy)
-    book = StatisticsRegistry()
+    by = slicings(settings.slice_by)
     async with AsyncExitStack() as stack:
         tls = await stack.enter_async_context(open_server_tls(settings))
         access = stack.enter_context(open_replica_access(settings))
         tracer = stack.enter_context(open_tracer(settings, access.access))
+        counts_callers = settings.count_callers and access.callers.are_checked
+        caller = CallerParts(access.callers, SYSTEM_CLOCK) if counts_callers else None
+        book = StatisticsRegistry(telling_apart(by, caller))
         reports = await stack.enter_async_context(_reporting(settings, book))
         loads = stack.enter_context(open_loads(settings, origin.source, origin, policy))
         doors = SchemaDoors()
         references = VersionReferences(settings.data / "references", origin.source, doors)
-        sampler = stack.enter_context(open_sampling(settings, reports, references))
+        sampler = stack.enter_context(open_sampling(settings, reports, references, by=by))
         payloads = stack.enter_context(open_payload_log(settings))
         models = await stack.enter_async_context(
             open_models(settings, loads, book, sampler, doors, payloads.taker)

@@ -14,7 +14,7 @@ from headrace_inference.domain.sampling.prediction_outputs import outputs_by_mod
 from headrace_inference.domain.sampling.row_profiles import RowProfiles
 from headrace_inference.domain.sampling.rows import RowConsumer
 from headrace_inference.domain.sampling.sampler import Sampler
-from headrace_inference.domain.sampling.slices import slicings
+from headrace_inference.domain.sampling.slices import Slicing, slicings
 from headrace_inference.domain.sampling.version_layouts import References
 from headrace_inference.domain.sampling.version_sampler import SamplingRules, no_bound
 from headrace_inference.settings import Settings
@@ -26,10 +26,12 @@ def open_sampling(
     reports: TelemetryBuffer | None,
     references: References | None = None,
     by_id: Sequence[RowConsumer] = (),
+    by: Sequence[Slicing] | None = None,
 ) -> Iterator[Sampler]:
     """Yield the sampler, whose thread runs while inside. Rows are profiled where a monitor is to be told.
 
-    `by_id` take the rows of the share of requests that are chosen by their ids.
+    Rows are told apart `by` these, else as the settings say. `by_id` take the rows of the share of requests
+    that are chosen by their ids.
     """
     by_budget: list[RowConsumer] = []
     after_tick: list[Callable[[], None]] = []
@@ -53,7 +55,8 @@ def open_sampling(
             if not by_id:  # nobody else looks at more of them
                 id_rows = answers.room
             by_id = (*by_id, answers)
-    rules = SamplingRules(slicings(settings.slice_by), settings.label_share, id_rows)
+    by = slicings(settings.slice_by) if by is None else by
+    rules = SamplingRules(by, settings.label_share, id_rows)
     sampler = Sampler(SYSTEM_CLOCK, settings.profile_rows, rules, by_budget, by_id)
     if answers is not None:
         answers.dropped_before = lambda: sampler.dropped_by_id

@@ -67,6 +67,7 @@ class Caller:
     id_text: str = ""
     metadata: Sequence[tuple[str, str]] = ()
     header: Header = field(default_factory=Header)
+    certificate: None = None
 
 
 LOADED = served(version())

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from headrace.errors import HeadraceError
 from headrace.state.language_records import EncodingConfig, LanguageFacts
 from headrace_inference.domain.generation.model import TextCodec
+from headrace_inference.domain.scheduling.requests import Asked
 
 Vectors = npt.NDArray[np.float32]
 
@@ -41,6 +42,7 @@ class EncodingCall:
     """A request on its way through an encoder. Times are monotonic nanoseconds."""
 
     __slots__ = (
+        "asked",
         "cancelled",
         "deadline_ns",
         "received_ns",
@@ -57,9 +59,11 @@ class EncodingCall:
         route: str,
         received_ns: int,
         deadline_ns: int | None = None,
+        asked: Asked | None = None,
     ) -> None:
         self.request = request
         self.sink = sink
+        self.asked = asked
         self.route = route
         self.received_ns = received_ns
         self.deadline_ns = deadline_ns

@@ -17,6 +17,7 @@ from headrace_inference.domain.ingress.receptions import known_error
 from headrace_inference.domain.routing.table import OnStandby, Target
 from headrace_inference.domain.scheduling.queue_refusals import unloading
 from headrace_inference.domain.scheduling.requests import (
+    Asked,
     ErrorCounter,
     InferenceRequest,
     ResponseSink,
@@ -44,10 +45,18 @@ StandBy = Callable[[InferenceRequest, Key], None]
 class RefusedByVersion(Exception):
     """A version refuses a request for what it is, or could not look at it."""
 
-    def __init__(self, statistics: ErrorCounter, error: Exception) -> None:
+    def __init__(
+        self,
+        statistics: ErrorCounter,
+        error: Exception,
+        route: str = "",
+        asked: Asked | None = None,
+    ) -> None:
         super().__init__(str(error))
         self.statistics = statistics
         self.error = error
+        self.route = route
+        self.asked = asked
 
 
 class BurstInference:
@@ -97,7 +106,9 @@ class BurstInference:
         except HeadraceError as error:
             if incoming.header.resolved is not None:
                 incoming.header.resolved[1].give_back(request.route, version.record.number)
-            raise RefusedByVersion(version.statistics, error) from None
+            raise RefusedByVersion(
+                version.statistics, error, request.route, request.asked
+            ) from None
         request.limiter = limiter
         request.sink = limiter.sink_around(request.sink)
 
@@ -134,7 +145,7 @@ class BurstInference:
             return self._ingress.fit(incoming, version)
         except Exception as error:  # noqa: BLE001  # raised again, with the version
             target.give_back(route, version.record.number)
-            raise RefusedByVersion(version.statistics, error) from None
+            raise RefusedByVersion(version.statistics, error, route, incoming) from None
 
     def run_one(self, admitted: Admitted, single_calls: int) -> None:
         """Run one here and now where that is quick, else queue it; so many calls came one at a time."""

@@ -35,6 +35,7 @@ from headrace_inference.domain.routing.request_texts import Headers, Parameter
 from headrace_inference.domain.routing.table import OnStandby, Picked, Target
 from headrace_inference.domain.routing.targets import ShadowTarget
 from headrace_inference.domain.scheduling.queue_refusals import unloading
+from headrace_inference.domain.scheduling.requests import Asked
 from headrace_inference.domain.scheduling.scheduler import SchedulerStopped
 from headrace_inference.domain.versions.loaded_version import LoadedVersion
 from headrace_inference.domain.versions.statistics import Received
@@ -153,7 +154,8 @@ class LanguageCalls:
                 picked = target.pick(facts)
             else:
                 picked = target.pick_again(picked[1], picked[0].record.number, facts)
-            reception.statistics = picked[0].statistics
+            reception.statistics, reception.route = picked[0].statistics, picked[1]
+            reception.asked = facts
             try:
                 picked[0].leases.take()
             except SchedulerStopped:
@@ -180,6 +182,7 @@ class _Asked:
 
     received_ns: int
     route: str
+    asked: Asked | None = None
 
 
 class LanguageCall:
@@ -250,7 +253,12 @@ class LanguageCall:
         """A row for each text. Raises HeadraceError."""
         wait = EncodingWait(asyncio.get_running_loop())
         call = EncodingCall(
-            request, wait, self.route, self._reception.received_ns, self._reception.deadline_ns
+            request,
+            wait,
+            self.route,
+            self._reception.received_ns,
+            self._reception.deadline_ns,
+            self._facts,
         )
         self.encoder  # noqa: B018  # it raises
         self.version.encode(call)
@@ -273,7 +281,7 @@ class LanguageCall:
         if self._reception.ended:
             return
         now = self.version.clock.monotonic_ns()
-        run: Received = _Asked(self._reception.received_ns, self.route)
+        run: Received = _Asked(self._reception.received_ns, self.route, self._facts)
         began = self._reception.received_ns  # of a call that only asked for tokens
         if self._runs:
             run = first = min(self._runs, key=lambda run: run.started_ns or run.received_ns)

@@ -148,13 +148,15 @@ class LoopBursts(Generic[Encoded]):
             self._await_caller(arrival, waiting.credentials)
             return None
         except RefusedByVersion as refusal:
+            call.route, call.asked = refusal.route, refusal.asked
             self._tell_error(call, refusal.error, refusal.statistics)
             return None
         except Exception as error:  # noqa: BLE001  # a bug is logged by whoever tells it
             self._tell_error(call, error)
             return None
-        version, call.request = admitted
-        call.statistics = version.statistics
+        version, request = admitted
+        call.request, call.statistics = request, version.statistics
+        call.route, call.asked = request.route, request.asked
         return admitted
 
     def _take_aside(self, arrival: Arrival) -> None:
@@ -326,7 +328,7 @@ class LoopBursts(Generic[Encoded]):
 
     def _end(self, call: LoopCall[Encoded]) -> None:
         """A call is over; nothing of it points back at its request, which would have to be collected."""
-        call.request = call.wait = call.run = None
+        call.request = call.wait = call.run = call.asked = None
         if call.holds:
             call.holds = False
             self._budget.release(1, call.held_bytes)

@@ -79,7 +79,8 @@ class LoopInference(ABC, Generic[Reply]):
             else:
                 picked = target.pick_again(picked[1], picked[0].record.number, incoming)
             version, route = picked
-            reception.statistics = version.statistics
+            reception.statistics, reception.route = version.statistics, route
+            reception.asked = incoming
             try:
                 fit = incoming.known_fit(version) or await self._fit(incoming, version)
                 if place is not None:

@@ -16,7 +16,7 @@ from headrace_inference.domain.clock import Clock
 from headrace_inference.domain.reconciliation.load_waits import LOAD_WAIT_TIMEOUT, NO_ROOM_TO_LOAD
 from headrace_inference.domain.routing.table import NOT_READY, RoutingTable
 from headrace_inference.domain.scheduling.queue_refusals import CALLER_GONE, deadline_passed
-from headrace_inference.domain.scheduling.requests import is_late
+from headrace_inference.domain.scheduling.requests import Asked, is_late
 from headrace_inference.domain.versions.statistics import (
     Received,
     RunTimes,
@@ -54,9 +54,11 @@ class Reception:
     __slots__ = (
         "_names",
         "_receptions",
+        "asked",
         "deadline_ns",
         "ended",
         "received_ns",
+        "route",
         "run",
         "statistics",
     )
@@ -68,6 +70,9 @@ class Reception:
         self.received_ns = receptions.clock.monotonic_ns()
         self.deadline_ns = deadline_ns
         self.statistics: VersionCounters | None = None
+        self.route = ""
+        """By which it reached the version."""
+        self.asked: Asked | None = None
         self.run: tuple[Received, RunTimes] | None = None
         self.ended = False
 
@@ -86,9 +91,8 @@ class Reception:
         if self._ends():
             known = known_error(error)
             statistics = self.statistics or self._receptions.refusing(*self._names(), known)
-            statistics.record_error(
-                known.reason, self._receptions.clock.monotonic_ns() - self.received_ns
-            )
+            took_ns = self._receptions.clock.monotonic_ns() - self.received_ns
+            statistics.record_error(known.reason, took_ns, self)
 
     def left(self) -> None:
         """Its caller is gone, of its own accord or because its time is up."""

@@ -94,7 +94,7 @@ class ShadowCopies:
         """It is done, and counts as an error of its version."""
         version: LoadedVersion = request.reply[0]
         version.statistics.record_error(
-            error.reason, version.clock.monotonic_ns() - request.received_ns
+            error.reason, version.clock.monotonic_ns() - request.received_ns, request
         )
         self._release(request)
 

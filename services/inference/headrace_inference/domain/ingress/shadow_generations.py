@@ -122,7 +122,7 @@ class _CopySink:
         """Count its error."""
         assert self.call is not None
         now = self._version.clock.monotonic_ns()
-        self._version.statistics.record_error(error.reason, now - self.call.received_ns)
+        self._version.statistics.record_error(error.reason, now - self.call.received_ns, self.call)
         self._copies.release(self._version)
 
 

@@ -135,6 +135,7 @@ class _Asked(NamedTuple):
     id_text: str
     metadata: Iterable[tuple[str, str | bytes]]
     header: WithParameters
+    certificate: None = None
 
 
 def _with_lengths(rows: SampledRows, lengths: Mapping[str, Array]) -> SampledRows:

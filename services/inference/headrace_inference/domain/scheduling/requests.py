@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headrace.errors import HeadraceError
+from headrace.security.credentials import PeerCertificate
 from headrace_inference.domain.scheduling.answering_version import AnsweringVersion
 
 Array = npt.NDArray[Any]
@@ -53,6 +54,10 @@ class Asked(Protocol):
     @property
     def metadata(self) -> Iterable[tuple[str, str | bytes]]:
         """The headers that its caller sent beside it."""
+
+    @property
+    def certificate(self) -> PeerCertificate | None:
+        """The client certificate of its connection, where one was verified."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +211,18 @@ FailureLog = Callable[[InferenceRequest, HeadraceError], None]
 """Takes a request that is about to be answered with an error."""
 
 
+class ToldApart(Protocol):
+    """A request of which is known by which route it came, and what it asked."""
+
+    @property
+    def route(self) -> str:
+        """The route."""
+
+    @property
+    def asked(self) -> Asked | None:
+        """The request as its wire knows it."""
+
+
 class ErrorCounter(Protocol):
     """Counts requests that were answered with an error."""
 
@@ -213,7 +230,7 @@ class ErrorCounter(Protocol):
     failure_log: FailureLog | None
     """Who logs requests that fail; mostly nobody."""
 
-    def record_error(self, reason: str, duration_ns: int) -> None:
+    def record_error(self, reason: str, duration_ns: int, of: ToldApart | None = None) -> None:
         """One more, with this reason, after this long."""
 
 

@@ -14,10 +14,17 @@ import numpy as np
 import numpy.typing as npt
 
 from headrace.telemetry.histogram import Histogram
+from headrace.telemetry.measures import Part
 from headrace_inference.domain.clock import Clock
 from headrace_inference.domain.generation.statistics import GenerationCounters
-from headrace_inference.domain.scheduling.flagged_routes import FlaggedRoute
-from headrace_inference.domain.scheduling.requests import FailureLog, InferenceRequest
+from headrace_inference.domain.scheduling.flagged_routes import FlaggedRoute, plain_route
+from headrace_inference.domain.scheduling.requests import (
+    Asked,
+    FailureLog,
+    InferenceRequest,
+    ToldApart,
+)
+from headrace_inference.domain.versions.part_counts import PartCounts, TellApart
 
 MAX_BATCH_SIZES = 1024
 """Told apart of one version; beyond them, runs count at the next power of two."""
@@ -63,6 +70,8 @@ class Counts:
     """Rows that differed from what was learnt, by field, where that is enforced."""
     load_time: Histogram = field(default_factory=Histogram)
     """From the start of a load until the version was ready."""
+    parts: PartCounts = field(default_factory=PartCounts)
+    """Of parts of the requests."""
 
     @property
     def idle(self) -> bool:
@@ -89,6 +98,7 @@ class Counts:
         self.infer.merge(other.infer)
         self.output.merge(other.output)
         self.load_time.merge(other.load_time)
+        self.parts.add(other.parts)
 
 
 @dataclass(slots=True)
@@ -118,6 +128,7 @@ class Received(Protocol):
 
     received_ns: int
     route: str
+    asked: Asked | None
 
 
 class VersionCounters:
@@ -127,7 +138,8 @@ class VersionCounters:
     somebody asks or when MAX_BUFFERED requests have come together.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tell_apart: TellApart | None = None) -> None:
+        self._tell_apart = tell_apart
         self.lock: AbstractContextManager[object] = threading.RLock()
         """Whoever answers requests and then counts them may hold it: nobody who asks comes in between."""
         self._new = Counts()
@@ -138,8 +150,13 @@ class VersionCounters:
         self._routes: list[str] = []
         self._answers = array("q")
         """Of each answer that is not counted yet: its reception, its end, the four times of its run."""
-        self._failed_ns = array("q")
-        """The time that each request took whose error is not in the histogram yet."""
+        self._answer_routes: list[str] = []
+        self._parts: list[Sequence[Part]] = []
+        """Of each request of runs that is not counted yet, where requests are told apart."""
+        self._answer_parts: list[Sequence[Part]] = []
+        self._failed_ns: dict[str, array[int]] = {}
+        """By the reason of its error, the time of each request whose error is in no histogram yet."""
+        self._uncounted_errors = 0
         self._violated: set[str] = set()
         self._by_batch_size: dict[int, BatchDurations] = {}
         self._failed = FailDuration()
@@ -202,6 +219,8 @@ class VersionCounters:
         self._runs.extend((*times, rows, len(requests)))
         self._received_ns.extend([request.received_ns for request in requests])
         self._routes += [request.route for request in requests]
+        if self._tell_apart is not None:
+            self._parts += [self._tell_apart(request.asked) for request in requests]
         self._last_answered_ns = times[3]
         if len(self._routes) >= MAX_BUFFERED:
             self._count()
@@ -210,8 +229,10 @@ class VersionCounters:
         """One request that was answered after its run was counted."""
         with self.lock:
             self._answers.extend((request.received_ns, answered_ns, *times))
-            self._routes.append(request.route)
-            if len(self._routes) >= MAX_BUFFERED:
+            self._answer_routes.append(request.route)
+            if self._tell_apart is not None:
+                self._answer_parts.append(self._tell_apart(request.asked))
+            if len(self._answer_routes) >= MAX_BUFFERED:
                 self._count()
 
     @property
@@ -232,9 +253,17 @@ class VersionCounters:
         if self._answers:
             self._count_answers()
         if self._failed_ns:
-            failed_ns, self._failed_ns = self._failed_ns, array("q")
-            self._new.failed.record(np.array(failed_ns, dtype=np.int64))
-        routes, self._routes = self._routes, []
+            self._count_failed()
+
+    def _count_failed(self) -> None:
+        failed_ns, self._failed_ns = self._failed_ns, {}
+        self._uncounted_errors = 0
+        for reason, durations in failed_ns.items():
+            found = np.array(durations, dtype=np.int64)
+            self._new.failed.record(found)
+            self._new.parts.record_failed(reason, found)
+
+    def _count_routes(self, routes: Sequence[str]) -> None:
         counted = self._new.routes
         counted.update(routes)
         for route in [each for each in counted if isinstance(each, FlaggedRoute)]:
@@ -244,9 +273,14 @@ class VersionCounters:
         runs = np.array(self._runs, dtype=np.int64).reshape(-1, _RUN_NUMBERS)
         received = np.array(self._received_ns, dtype=np.int64)
         self._runs, self._received_ns = array("q"), array("q")
+        routes, self._routes = self._routes, []
+        parts, self._parts = self._parts, []
         times, rows, sizes = runs[:, :4], runs[:, 4], runs[:, 5]
         self._new.executions += len(runs)
-        self._count_requests(received, np.repeat(times[:, 3], sizes), times, sizes)
+        answered = np.repeat(times[:, 3], sizes)
+        self._count_requests(received, answered, times, sizes)
+        self._new.parts.record_answers(answered - received, routes, parts)
+        self._count_routes(routes)
         self._count_batches(rows, np.diff(times, axis=1))
 
     def _count_answers(self) -> None:
@@ -254,6 +288,10 @@ class VersionCounters:
         self._answers = array("q")
         ones = np.ones(len(answers), dtype=np.int64)
         self._count_requests(answers[:, 0], answers[:, 1], answers[:, 2:], ones)
+        routes, self._answer_routes = self._answer_routes, []
+        parts, self._answer_parts = self._answer_parts, []
+        self._new.parts.record_answers(answers[:, 1] - answers[:, 0], routes, parts)
+        self._count_routes(routes)
 
     def _count_requests(
         self,
@@ -313,15 +351,22 @@ class VersionCounters:
         with self.lock:
             return replace(self._failed)
 
-    def record_error(self, reason: str, duration_ns: int) -> None:
-        """One request that was answered with an error."""
+    def record_error(self, reason: str, duration_ns: int, of: ToldApart | None = None) -> None:
+        """One request that was answered with an error; `of` it is what is known of it."""
         with self.lock:
             self._new.errors[reason] += 1
+            if of is not None:
+                self._new.parts.record_error(reason, self._parts_of(of))
             self._failed.count += 1
             self._failed.ns += duration_ns
-            self._failed_ns.append(duration_ns)
-            if len(self._failed_ns) >= MAX_BUFFERED:
+            self._failed_ns.setdefault(reason, array("q")).append(duration_ns)
+            self._uncounted_errors += 1
+            if self._uncounted_errors >= MAX_BUFFERED:
                 self._count()
+
+    def _parts_of(self, request: ToldApart) -> Sequence[Part]:
+        more = self._tell_apart(request.asked) if self._tell_apart is not None else ()
+        return (Part("route", plain_route(request.route)), *more) if request.route else more
 
     def record_violations(self, fields: Mapping[str, int]) -> None:
         """Rows that differed from what was learnt, by field."""
@@ -368,14 +413,18 @@ class StatisticsRegistry:
     or of the model '' where there is no model of that name: callers cannot grow the book.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tell_apart: TellApart | None = None) -> None:
+        self._tell_apart = tell_apart
         self._versions: dict[tuple[str, int], VersionCounters] = {}
         self.dropped_reports = 0
         """Reports of these statistics that nobody took in time, so that they are in this replica alone."""
 
     def of(self, model: str, number: int) -> VersionCounters:
         """The statistics of a version, begun when first asked for."""
-        return self._versions.setdefault((model, number), VersionCounters())
+        found = self._versions.get((model, number))
+        return found or self._versions.setdefault(
+            (model, number), VersionCounters(self._tell_apart)
+        )
 
     def items(self) -> list[tuple[tuple[str, int], VersionCounters]]:
         """All of them, by model and number."""

@@ -10,7 +10,7 @@ from headrace.errors import HeadraceError
 from headrace.service import logs
 from headrace_inference.domain.ingress.bursts import RefusedByVersion
 from headrace_inference.domain.ingress.receptions import Receptions, caller_left, known_error
-from headrace_inference.domain.scheduling.requests import ErrorCounter
+from headrace_inference.domain.scheduling.requests import ErrorCounter, ToldApart
 from headrace_inference.wire.codec.request_parser import names_in
 from headrace_inference.wire.native.calls import deadline_of
 from headrace_inference.wire.native.package import Details, Event, Responder
@@ -35,6 +35,7 @@ class CallErrors:
         statistics: ErrorCounter,
         received_ns: int,
         deadline_ns: int | None,
+        of: ToldApart | None = None,
     ) -> None:
         """Tell a caller the error, and count that; if the caller is gone, count that instead."""
         trailers = status.trailing_metadata(error)
@@ -44,21 +45,22 @@ class CallErrors:
             now = time.monotonic_ns()
             if not told and error.reason not in _OF_CALLERS:
                 error = caller_left(received_ns, deadline_ns, now)
-            statistics.record_error(error.reason, now - received_ns)
+            statistics.record_error(error.reason, now - received_ns, of)
 
     def refuse(self, event: Event, error: Exception, received_ns: int) -> None:
         """End a call that never was a request of a version: it was refused, or a bug kept it from that."""
         _, call_id, _, payload, _, details = event
         statistics: ErrorCounter | None = None
+        of: ToldApart | None = None
         if isinstance(error, RefusedByVersion):
-            statistics, error = error.statistics, error.error
+            of, statistics, error = error, error.statistics, error.error
         if not isinstance(error, HeadraceError):
             logger.error("a bug ended a call", exc_info=error)
         known = known_error(error)
         _log(details, known)
         if statistics is None:
             statistics = self._receptions.refusing(*names_in(payload), known)
-        self.end(call_id, known, statistics, received_ns, deadline_of(event, received_ns))
+        self.end(call_id, known, statistics, received_ns, deadline_of(event, received_ns), of)
 
 
 def _log(details: Details, error: HeadraceError) -> None:

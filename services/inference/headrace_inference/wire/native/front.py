@@ -208,7 +208,7 @@ class NativeFront:
         """Answer this request with an error."""
         call: Call = request.reply
         received_ns, deadline_ns = request.received_ns, request.deadline_ns
-        self._errors.end(call.call_id, error, request.statistics, received_ns, deadline_ns)
+        self._errors.end(call.call_id, error, request.statistics, received_ns, deadline_ns, request)
         self._calls.end([call])
 
 
@@ -217,4 +217,4 @@ def _count_as_left(requests: Sequence[InferenceRequest]) -> None:
     for request in requests:
         error = not_awaited(request, now)
         error = error or caller_left(request.received_ns, request.deadline_ns, now)
-        request.statistics.record_error(error.reason, now - request.received_ns)
+        request.statistics.record_error(error.reason, now - request.received_ns, request)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -14,6 +14,7 @@ from headrace_monitor.domain.ledger.ledger import Ledger
 from headrace_monitor.domain.ledger.totals import OTHER
 from headrace_monitor.domain.ledger.windows import Windows
 from headrace_monitor.domain.queries import time_ranges
+from headrace_monitor.domain.queries.parts import PartFigures, parts_of
 from headrace_monitor.domain.queries.time_ranges import TimeRange
 from headrace_monitor.domain.queries.window_sums import MAX_WINDOWS, WindowSums
 from headrace_monitor.domain.replicas import coverage, gaps
@@ -39,6 +40,8 @@ class Query:
     by_replica: bool = False
     is_seen: Callable[[str], bool] | None = None
     """Tells the models that the caller may see; None: all."""
+    parts_by: tuple[str, ...] = ()
+    """The labels by which parts of the requests are told apart."""
     step_seconds: int = 0
     """The window may begin so much earlier or later: coarser resolutions, of less to add up, will do."""
 
@@ -63,6 +66,8 @@ class VersionStatistics:
     tally: Tally
     requests_per_second: float
     """Over the time that is covered."""
+    parts: tuple[PartFigures, ...] = ()
+    """Of parts of the requests, where the question asks for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +157,10 @@ class QueryEngine:
         floor_ns = self._ledger.windows.floors[steps[0].resolution] * NANOSECONDS
         if floor_ns:
             known.append(Gap(Reason.TRIMMED, 0, floor_ns))
-        return _add_up(cells, _Reporting(sessions, floor_ns), steps, known)
+        answers = _add_up(cells, _Reporting(sessions, floor_ns), steps, known)
+        return (
+            [_with_parts(each, query.parts_by) for each in answers] if query.parts_by else answers
+        )
 
 
 Cells = dict[int, dict[Series, list[bytes]]]
@@ -229,6 +237,13 @@ def _add_up(
         _statistics(cells.get(index, {}), reporting, time_range, known)
         for index, time_range in enumerate(steps)
     ]
+
+
+def _with_parts(statistics: Statistics, labels: Collection[str]) -> Statistics:
+    versions = tuple(
+        replace(each, parts=tuple(parts_of(each.tally, labels))) for each in statistics.versions
+    )
+    return replace(statistics, versions=versions)
 
 
 def _statistics(

@@ -6,14 +6,23 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import cast
 
-from headrace.telemetry.measures import MEASURES, Kind, Value, kind_of, name_of
+from headrace.telemetry.measures import (
+    MEASURES,
+    OTHER_VALUE,
+    Kind,
+    Value,
+    kind_of,
+    name_of,
+    plain_key,
+)
 from headrace_monitor.domain.telemetry import encoding
 from headrace_monitor.domain.telemetry.encoding import Values
+from headrace_monitor.domain.telemetry.known_parts import KnownParts
 from headrace_monitor.domain.telemetry.tally import Key, Tally, add_counts
 
 logger = logging.getLogger(__name__)
 
-OTHER_KEY = "_other"
+OTHER_KEY = OTHER_VALUE
 """Where reasons and routes over the limit are counted."""
 
 MAX_BATCH_SIZES = 1024
@@ -36,19 +45,19 @@ class UnknownMeasures:
     def __init__(self, tallies: Iterable[Values]) -> None:
         self._kept: set[str] = set()
         for values in tallies:
-            self._kept.update(set(map(encoding.long_key, values)) - _KNOWN)
+            self._kept.update(filter(_is_unknown, map(encoding.long_key, values)))
         self._told = False
 
     def takes(self, values: Values) -> bool:
         """True where there is room for all measures of an encoded tally."""
         unknown = values.keys() - _KNOWN_SHORT
-        return not unknown or all(map(self._has_room, unknown))
+        return not unknown or all(map(self._has_room, filter(_is_unknown, unknown)))
 
     def within_limit(self, tally: Tally) -> Tally:
         """Give the tally without unknown measures for which there is no room."""
         if tally.keys() <= _KNOWN:
             return tally
-        over = [key for key, _ in tally.items() if key not in _KNOWN and not self._has_room(key)]
+        over = [key for key, _ in tally.items() if _is_unknown(key) and not self._has_room(key)]
         if not over:
             return tally
         self._tell(over)
@@ -69,13 +78,19 @@ class UnknownMeasures:
         )
 
 
-class KnownKeys:
-    """The labels and sizes of a version's totals, by the short keys of their measures."""
+def _is_unknown(key: str) -> bool:
+    """Tell whether nobody here knows the measure, of whichever part of the requests it is."""
+    return key not in _KNOWN and plain_key(key) not in _KNOWN
 
-    __slots__ = ("_keys",)
+
+class KnownKeys:
+    """The labels and sizes of a version's totals, by the short keys of their measures, and its parts."""
+
+    __slots__ = ("_keys", "parts")
 
     def __init__(self, values: Values) -> None:
         self._keys: dict[str, set[str]] = {}
+        self.parts = KnownParts()
         self.add(values)
 
     def add(self, values: Values) -> None:
@@ -83,9 +98,12 @@ class KnownKeys:
         for short, value in values.items():
             if isinstance(value, dict):
                 self._keys.setdefault(short, set()).update(value)
+        self.parts.add(values)
 
     def take(self, values: Values, limit: int) -> bool:
         """Know all that an encoded tally has, if there is room for it; tell whether there is."""
+        if not self.parts.take(values, limit):
+            return False
         for short, value in values.items():
             if isinstance(value, dict):
                 known = self._keys.get(short, _NO_KEYS)
@@ -110,6 +128,7 @@ def _kind(short: str) -> Kind:
 
 def within_limits(tally: Tally, known: KnownKeys, limit: int) -> Tally:
     """Fold keys of `tally`, so that with `known` there are at most `limit` labels each, and a few more."""
+    tally = known.parts.within_limits(tally, limit)
     folded: dict[str, Value] = {}
     for key, value in tally.items():
         kind = kind_of(key)

@@ -18,6 +18,7 @@ from headrace.telemetry.measures import (
     ERRORS,
     EXECUTIONS,
     FAILED_TIME,
+    PART_LABELS,
     QUEUE_TIME,
     ROUTES,
     ROWS,
@@ -27,7 +28,9 @@ from headrace.telemetry.measures import (
     Value,
     kind_of,
     name_of,
+    part_of,
 )
+from headrace_monitor.domain.queries.parts import PartFigures, left_count
 from headrace_monitor.domain.queries.query_engine import (
     DEFAULT_WINDOW_NS,
     Query,
@@ -66,8 +69,14 @@ def query_from_proto(proto: pb.QueryStatisticsRequest) -> Query:
         (proto.version >= 0, "version", "must not be negative"),
         (window_ns > 0, "window", "must be longer than 0"),
         (end_ns >= 0, "end_time", "must be after 1970"),
+        (
+            set(proto.parts_by) <= set(PART_LABELS),
+            "parts_by",
+            f"must be among {', '.join(PART_LABELS)}",
+        ),
     )
-    return Query(proto.model, proto.version, window_ns, end_ns, proto.by_replica)
+    parts_by = tuple(dict.fromkeys(proto.parts_by))
+    return Query(proto.model, proto.version, window_ns, end_ns, proto.by_replica, parts_by=parts_by)
 
 
 def watch_from_proto(proto: pb.WatchStatisticsRequest) -> Watch:
@@ -133,9 +142,26 @@ def version_to_proto(statistics: VersionStatistics) -> pb.VersionStatistics:
         failed=latency_to_proto(tally[FAILED_TIME]),
     )
     proto.measures.extend(
-        _measure_to_proto(key, value) for key, value in sorted(tally.items()) if key not in FIELDS
+        _measure_to_proto(key, value)
+        for key, value in sorted(tally.items())
+        if key not in FIELDS and part_of(key) is None
     )
+    proto.left_count = left_count(tally[ERRORS])
+    proto.parts.extend(map(_part_to_proto, statistics.parts))
     return proto
+
+
+def _part_to_proto(figures: PartFigures) -> pb.PartStatistics:
+    return pb.PartStatistics(
+        label=figures.part.label,
+        value=figures.part.value,
+        success_count=figures.success_count,
+        error_count=figures.error_count,
+        left_count=figures.left_count,
+        error_counts=figures.errors,
+        total=latency_to_proto(figures.total),
+        failed=latency_to_proto(figures.failed),
+    )
 
 
 def _measure_to_proto(key: str, value: Value) -> pb.MeasureStatistics:

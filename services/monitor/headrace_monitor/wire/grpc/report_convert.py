@@ -11,7 +11,20 @@ from headrace.errors import FieldViolation
 from headrace.monitor.v1 import monitor_service_pb2, telemetry_pb2
 from headrace.telemetry import packed_histograms
 from headrace.telemetry.histogram import BUCKET_COUNT, Histogram
-from headrace.telemetry.measures import BY_NAME, MEASURES, NAME_PATTERN, Kind, key_of, kind_of
+from headrace.telemetry.measures import (
+    BY_NAME,
+    ERRORS,
+    FAILED_TIME,
+    MEASURES,
+    NAME_PATTERN,
+    PART_LABELS,
+    TOTAL_TIME,
+    Kind,
+    Part,
+    key_of,
+    key_of_part,
+    kind_of,
+)
 from headrace_monitor.domain.telemetry import encoding
 from headrace_monitor.domain.telemetry.encoding import PackedHistogram
 from headrace_monitor.domain.telemetry.report import Report, VersionTelemetry
@@ -29,6 +42,12 @@ MAX_KEYS = 4096
 
 MAX_MEASURES = 16
 """Taken by name of one version in one report; a newer replica may send more, which are left out."""
+
+MAX_PARTS = 512
+"""Measures of parts of the requests of one version in one report, which are taken."""
+
+MAX_PART_VALUE_LENGTH = 256
+"""Of a slice: the name of a header or parameter, and its value."""
 
 MAX_VIOLATIONS = 20
 """More would not fit into the trailers of a call."""
@@ -59,6 +78,7 @@ _WRONG_WIDTH = (
     f"must have 1, 2, 4 or 8 bytes for each of up to {BUCKET_COUNT} buckets of two bytes each"
 )
 _GROUPED = frozenset({Kind.LABELS, Kind.SIZES})
+_OF_PARTS = frozenset(measure.name for measure in (TOTAL_TIME, FAILED_TIME, ERRORS))
 
 Field = int | telemetry_pb2.Histogram | Mapping[str, int] | Mapping[int, int]
 
@@ -147,6 +167,8 @@ class _NewTally:
                 tally.add_measure(measure, of)
             else:
                 tally.is_odd = True
+        for part in parts_in(proto):
+            tally.add_part(part)
         return tally
 
     def is_plain(self, proto: telemetry_pb2.VersionTelemetry) -> bool:
@@ -172,12 +194,22 @@ class _NewTally:
     def add_measure(self, measure: telemetry_pb2.Measure, of: str) -> None:
         """Add one that came by its name."""
         key, field = _content(measure)
-        short = encoding.short_key(key)
         known = BY_NAME.get(measure.name)
         self.is_odd |= known is None or known.key != key
+        self._add(encoding.short_key(key), field)
+
+    def add_part(self, proto: telemetry_pb2.PartMeasure) -> None:
+        """Add a measure of a part of the requests."""
+        key, field = _content(proto.measure)
+        self.is_odd |= BY_NAME[proto.measure.name].key != key
+        self.is_odd |= not 1 <= len(proto.value) <= MAX_PART_VALUE_LENGTH
+        self._add(key_of_part(key, Part(proto.label, proto.value)), field)
+
+    def _add(self, short: str, field: Field) -> None:
         if short in self.values or short in self.histograms:
             other = _NewTally()
-            other.add_measure(measure, of)
+            other._add(short, field)
+            self.is_odd |= other.is_odd
             self.further.append(other)
         elif isinstance(field, telemetry_pb2.Histogram):
             self.add_histogram(short, field)
@@ -196,6 +228,17 @@ class _NewTally:
         if packed[0] or packed[1] or field.sum_ns:
             width = packed_histograms.width_in(*packed)
             self.histograms[short] = PackedHistogram(*packed, field.sum_ns, width)
+
+
+def parts_in(proto: telemetry_pb2.VersionTelemetry) -> list[telemetry_pb2.PartMeasure]:
+    """The measures of parts that are known here; a newer replica may send others."""
+    return [
+        part
+        for part in proto.parts[:MAX_PARTS]
+        if part.label in PART_LABELS
+        and part.measure.name in _OF_PARTS
+        and part.measure.WhichOneof("value")
+    ]
 
 
 def _is_plain_value(value: int | dict[str, int] | dict[int, int]) -> bool:
@@ -252,6 +295,11 @@ def _version_violations(
         yield from _value_violations(f"{path}.{name}", key, getattr(version, name))
     for index, measure in enumerate(version.measures[:MAX_MEASURES]):
         yield from _measure_violations(f"{path}.measures[{index}]", measure)
+    for index, part in enumerate(parts_in(version)):
+        if not 1 <= len(part.value) <= MAX_PART_VALUE_LENGTH:
+            limit = f"must have 1 to {MAX_PART_VALUE_LENGTH} characters"
+            yield FieldViolation(f"{path}.parts[{index}].value", limit)
+        yield from _measure_violations(f"{path}.parts[{index}].measure", part.measure)
 
 
 def _measure_violations(path: str, measure: telemetry_pb2.Measure) -> Iterator[FieldViolation]:
