@@ -116,6 +116,8 @@ def _views(found: Drift, name: str, shown: int | None) -> Iterator[Any]:
         for each in version.fields:
             if each.distributions is not None:
                 yield _distributions(each, each.distributions)
+                if each.examples:
+                    yield _examples(each)
     if any(each.fields for each in found.versions):
         yield (
             f"(at most {found.alpha:g} false alarms a day for each version; shares may change by "
@@ -219,6 +221,16 @@ def _distributions(field: FieldDrift, both: Distributions) -> Any:
     ]
     title = f"{_name(field)} since {output.moment(both.current_start_at)}"
     return output.table(("values", "reference>", "now>", ""), rows, title=title)
+
+
+def _examples(field: FieldDrift) -> Any:
+    """The requests that show it."""
+    rows = [
+        (each.request_id, each.row, output.moment(each.at), each.value, ", ".join(each.slices))
+        for each in field.examples
+    ]
+    title = f"Requests that show it: {_name(field)}"
+    return output.table(("request", "row>", "when", "value", "slices"), rows, title=title)
 
 
 def _coarser(both: Distributions) -> Distributions:

@@ -7,6 +7,7 @@ from headrace.client.drift_resources import (
     Distributions,
     Drift,
     DriftEffects,
+    DriftExample,
     DriftFinding,
     FieldDrift,
     SliceCause,
@@ -55,6 +56,17 @@ def _field(proto: pb.FieldDrift) -> FieldDrift:
         proto.change,
         proto.stretches,
         _distributions(proto.distributions) if has_both else None,
+        tuple(map(_example, proto.examples)),
+    )
+
+
+def _example(proto: pb.DriftExample) -> DriftExample:
+    return DriftExample(
+        proto.request_id,
+        proto.row,
+        timestamp_from_proto(proto.time),
+        proto.value,
+        tuple(proto.slices),
     )
 
 

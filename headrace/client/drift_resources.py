@@ -57,6 +57,19 @@ class Distributions:
 
 
 @dataclass(frozen=True, slots=True)
+class DriftExample:
+    """A row of a request whose value is among those that grew most frequent."""
+
+    request_id: str
+    row: int
+    at: float
+    """Seconds since the epoch."""
+    value: str
+    """The value, or what its bin says."""
+    slices: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class FieldDrift:
     """How one aspect of one field stands."""
 
@@ -75,6 +88,8 @@ class FieldDrift:
     stretches: int
     """Of numbers, into how many the reference's values fall: of few, small changes are not seen."""
     distributions: Distributions | None = None
+    examples: tuple[DriftExample, ...] = ()
+    """Rows that show what is off, the newest first; where distributions are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,8 +51,10 @@ class RowProfiler:
 
     def __init__(self, layout: Layout, labels: Mapping[str, Sequence[str]] | None = None) -> None:
         self.layout = layout
-        self._labels = labels or {}
+        self.labels = labels or {}
         self._groups = [_group(source, fields) for source, fields in _by_tensor(layout)]
+        grouped = {key: at for at, key in enumerate(_keys(self._groups))}
+        self._order = [grouped[key] for key in aspect_keys(layout)]
 
     def binned(self, tensors: Tensors, lengths: Mapping[str, Array], rows: int) -> BinnedRows:
         """The bins of these rows. What is not there is missing."""
@@ -73,7 +75,7 @@ class RowProfiler:
 
     def _places_by_field(self, group: _Group, columns: Array) -> Places:
         found = np.empty((len(columns), len(group.keys)), np.int64)
-        labels = self._labels.get(group.source[1], ())
+        labels = self.labels.get(group.source[1], ())
         at = 0
         for field in group.fields:
             values: Mapping[str, Array] = {}
@@ -84,6 +86,11 @@ class RowProfiler:
                 found[:, at] = places_of(bins, values[aspect]) if has else MISSING
                 at += 1
         return found + group.offsets
+
+    def bins(self, binned: BinnedRows) -> Places:
+        """The bin of each aspect of each field, in the layout's order: [rows, aspects]."""
+        found = [places - group.offsets for group, places in zip(self._groups, binned, strict=True)]
+        return np.concatenate(found, axis=1)[:, self._order]
 
     def tally(self) -> RowTally:
         """Return counts of rows, which are none yet."""
@@ -121,6 +128,16 @@ class RowTally:
             )
         }
         return Profile(self._reference, self.rows, max(seen_rows, self.rows), counts)
+
+
+def aspect_keys(layout: Layout) -> list[AspectKey]:
+    """All aspects of a layout's fields, in its order."""
+    return [AspectKey(field.name, aspect) for field in layout.fields for aspect in field.aspects]
+
+
+def _keys(groups: Sequence[_Group]) -> Iterator[AspectKey]:
+    for group in groups:
+        yield from group.keys
 
 
 def _by_tensor(layout: Layout) -> Iterator[tuple[tuple[Place, str], tuple[FieldLayout, ...]]]:

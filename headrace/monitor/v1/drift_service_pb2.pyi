@@ -88,7 +88,7 @@ class SliceCause(_message.Message):
     def __init__(self, field: _Optional[str] = ..., moved: _Optional[_Iterable[str]] = ..., unmoved: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class FieldDrift(_message.Message):
-    __slots__ = ("field", "aspect", "findings", "effects", "evidence_share", "rows", "reference_rows", "distributions", "change", "stretches")
+    __slots__ = ("field", "aspect", "findings", "effects", "evidence_share", "rows", "reference_rows", "distributions", "change", "stretches", "examples")
     FIELD_FIELD_NUMBER: _ClassVar[int]
     ASPECT_FIELD_NUMBER: _ClassVar[int]
     FINDINGS_FIELD_NUMBER: _ClassVar[int]
@@ -99,6 +99,7 @@ class FieldDrift(_message.Message):
     DISTRIBUTIONS_FIELD_NUMBER: _ClassVar[int]
     CHANGE_FIELD_NUMBER: _ClassVar[int]
     STRETCHES_FIELD_NUMBER: _ClassVar[int]
+    EXAMPLES_FIELD_NUMBER: _ClassVar[int]
     field: str
     aspect: str
     findings: _containers.RepeatedCompositeFieldContainer[DriftFinding]
@@ -109,7 +110,22 @@ class FieldDrift(_message.Message):
     distributions: Distributions
     change: str
     stretches: int
-    def __init__(self, field: _Optional[str] = ..., aspect: _Optional[str] = ..., findings: _Optional[_Iterable[_Union[DriftFinding, _Mapping]]] = ..., effects: _Optional[_Union[DriftEffects, _Mapping]] = ..., evidence_share: _Optional[float] = ..., rows: _Optional[int] = ..., reference_rows: _Optional[int] = ..., distributions: _Optional[_Union[Distributions, _Mapping]] = ..., change: _Optional[str] = ..., stretches: _Optional[int] = ...) -> None: ...
+    examples: _containers.RepeatedCompositeFieldContainer[DriftExample]
+    def __init__(self, field: _Optional[str] = ..., aspect: _Optional[str] = ..., findings: _Optional[_Iterable[_Union[DriftFinding, _Mapping]]] = ..., effects: _Optional[_Union[DriftEffects, _Mapping]] = ..., evidence_share: _Optional[float] = ..., rows: _Optional[int] = ..., reference_rows: _Optional[int] = ..., distributions: _Optional[_Union[Distributions, _Mapping]] = ..., change: _Optional[str] = ..., stretches: _Optional[int] = ..., examples: _Optional[_Iterable[_Union[DriftExample, _Mapping]]] = ...) -> None: ...
+
+class DriftExample(_message.Message):
+    __slots__ = ("request_id", "row", "time", "value", "slices")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    ROW_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    SLICES_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    row: int
+    time: _timestamp_pb2.Timestamp
+    value: str
+    slices: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, request_id: _Optional[str] = ..., row: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., value: _Optional[str] = ..., slices: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Distributions(_message.Message):
     __slots__ = ("limits", "labels", "reference", "current", "current_start_time")

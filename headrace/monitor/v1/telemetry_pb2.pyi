@@ -133,7 +133,7 @@ class VersionTelemetry(_message.Message):
     def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., success_count: _Optional[int] = ..., row_count: _Optional[int] = ..., execution_count: _Optional[int] = ..., error_counts: _Optional[_Mapping[str, int]] = ..., route_counts: _Optional[_Mapping[str, int]] = ..., batch_counts: _Optional[_Mapping[int, int]] = ..., total: _Optional[_Union[Histogram, _Mapping]] = ..., queue: _Optional[_Union[Histogram, _Mapping]] = ..., compute: _Optional[_Union[Histogram, _Mapping]] = ..., failed: _Optional[_Union[Histogram, _Mapping]] = ..., measures: _Optional[_Iterable[_Union[Measure, _Mapping]]] = ..., parts: _Optional[_Iterable[_Union[PartMeasure, _Mapping]]] = ...) -> None: ...
 
 class TelemetryReport(_message.Message):
-    __slots__ = ("replica", "boot_id", "sequence", "start_time", "end_time", "versions", "dropped_reports", "last", "profiles", "predictions", "prediction_share", "dropped_predictions")
+    __slots__ = ("replica", "boot_id", "sequence", "start_time", "end_time", "versions", "dropped_reports", "last", "profiles", "predictions", "prediction_share", "dropped_predictions", "examples")
     REPLICA_FIELD_NUMBER: _ClassVar[int]
     BOOT_ID_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
@@ -146,6 +146,7 @@ class TelemetryReport(_message.Message):
     PREDICTIONS_FIELD_NUMBER: _ClassVar[int]
     PREDICTION_SHARE_FIELD_NUMBER: _ClassVar[int]
     DROPPED_PREDICTIONS_FIELD_NUMBER: _ClassVar[int]
+    EXAMPLES_FIELD_NUMBER: _ClassVar[int]
     replica: str
     boot_id: str
     sequence: int
@@ -158,7 +159,8 @@ class TelemetryReport(_message.Message):
     predictions: _containers.RepeatedCompositeFieldContainer[Prediction]
     prediction_share: float
     dropped_predictions: int
-    def __init__(self, replica: _Optional[str] = ..., boot_id: _Optional[str] = ..., sequence: _Optional[int] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., versions: _Optional[_Iterable[_Union[VersionTelemetry, _Mapping]]] = ..., dropped_reports: _Optional[int] = ..., last: _Optional[bool] = ..., profiles: _Optional[_Iterable[_Union[VersionProfile, _Mapping]]] = ..., predictions: _Optional[_Iterable[_Union[Prediction, _Mapping]]] = ..., prediction_share: _Optional[float] = ..., dropped_predictions: _Optional[int] = ...) -> None: ...
+    examples: _containers.RepeatedCompositeFieldContainer[RowExample]
+    def __init__(self, replica: _Optional[str] = ..., boot_id: _Optional[str] = ..., sequence: _Optional[int] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., versions: _Optional[_Iterable[_Union[VersionTelemetry, _Mapping]]] = ..., dropped_reports: _Optional[int] = ..., last: _Optional[bool] = ..., profiles: _Optional[_Iterable[_Union[VersionProfile, _Mapping]]] = ..., predictions: _Optional[_Iterable[_Union[Prediction, _Mapping]]] = ..., prediction_share: _Optional[float] = ..., dropped_predictions: _Optional[int] = ..., examples: _Optional[_Iterable[_Union[RowExample, _Mapping]]] = ...) -> None: ...
 
 class VersionProfile(_message.Message):
     __slots__ = ("model", "version", "slice", "layout", "profile")
@@ -199,3 +201,25 @@ class Prediction(_message.Message):
     score: float
     positive_label: str
     def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., request_id: _Optional[str] = ..., row: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., slices: _Optional[_Iterable[str]] = ..., label: _Optional[str] = ..., value: _Optional[float] = ..., confidence: _Optional[float] = ..., score: _Optional[float] = ..., positive_label: _Optional[str] = ...) -> None: ...
+
+class RowExample(_message.Message):
+    __slots__ = ("model", "version", "reference", "request_id", "row", "time", "slices", "bins", "values")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    ROW_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    SLICES_FIELD_NUMBER: _ClassVar[int]
+    BINS_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    version: int
+    reference: str
+    request_id: str
+    row: int
+    time: _timestamp_pb2.Timestamp
+    slices: _containers.RepeatedScalarFieldContainer[str]
+    bins: _containers.RepeatedScalarFieldContainer[int]
+    values: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., reference: _Optional[str] = ..., request_id: _Optional[str] = ..., row: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., slices: _Optional[_Iterable[str]] = ..., bins: _Optional[_Iterable[int]] = ..., values: _Optional[_Iterable[str]] = ...) -> None: ...

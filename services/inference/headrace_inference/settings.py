@@ -220,6 +220,10 @@ class Settings(PeerTlsSettings, RedisSettings, AccessSettings, OtlpSettings, Pay
     profile_rows: float = 2000.0
     """How many rows a second are looked at, over all models, for profiles of what goes in and out; 0 looks
     at none. Large rows are fewer: 16 MiB a second are copied, and a hundredth of a core is used."""
+    profile_values: Literal["off", "numbers", "all"] = "numbers"
+    """Which values of the few rows are told to the monitor that show what is off about a field: those of
+    requests that have an id. numbers: numbers and classes; all: texts, too, up to 64 characters; off: no
+    value, but the bin that it is in."""
     slice_by: tuple[str, ...] = ()
     """What requests are told apart by in figures, profiles and quality, as header:x-region,parameter:tier:
     by the first 20 values of each; others are of the slice _other."""

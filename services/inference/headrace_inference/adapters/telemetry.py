@@ -56,6 +56,11 @@ MAX_BYTES = 2**20
 MAX_PROFILE_BYTES = 16 * 2**20
 """Of the profiles in all reports that are not acknowledged."""
 
+MAX_EXAMPLE_BYTES = 12 * 1024
+"""Of the examples in a report, so that it stays small; others come with the next ones."""
+
+MAX_WAITING_EXAMPLES = 1_000
+
 MAX_BATCH_SIZES = 1000
 """Of one version in one report; if there are more, batches count at the next power of two."""
 
@@ -90,6 +95,7 @@ class TelemetryBuffer:
         self._profiles: deque[telemetry_pb2.VersionProfile] = deque()
         self._profile_bytes: dict[int, int] = {}
         """Of profiles in reports that are not acknowledged, by their sequence numbers."""
+        self._examples: deque[telemetry_pb2.RowExample] = deque(maxlen=MAX_WAITING_EXAMPLES)
         self.left_out_profiles = 0
         self.predictions: Callable[[], Iterator[Told]] = lambda: iter(())
         """Gives the answers that wait to be told."""
@@ -115,6 +121,7 @@ class TelemetryBuffer:
             self._add(now_ns, [], some, next(told, NOTHING_TOLD))
         for answers in told:
             self._add(now_ns, [], (), answers)
+        self._reports[-1].examples.extend(self._waiting_examples())
         if last:
             self._reports[-1].last = True
         self._last_of_interval.append(self._sequence)
@@ -140,6 +147,17 @@ class TelemetryBuffer:
     def add_profiles(self, profiles: Sequence[telemetry_pb2.VersionProfile]) -> None:
         """Have these told with the next reports; from any thread."""
         self._profiles.extend(profiles)
+
+    def add_examples(self, examples: Sequence[telemetry_pb2.RowExample]) -> None:
+        """Have these told with the next reports, and forget the oldest that wait; from any thread."""
+        self._examples.extend(examples)
+
+    def _waiting_examples(self) -> Iterator[telemetry_pb2.RowExample]:
+        size = 0
+        while self._examples and size < MAX_EXAMPLE_BYTES:
+            example = self._examples.popleft()
+            size += example.ByteSize()
+            yield example
 
     def _waiting_profiles(self) -> Iterator[Sequence[telemetry_pb2.VersionProfile]]:
         """Yield the profiles that wait, as many together as a report may have.

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from headrace.data_profiles.layouts import Layout, Place
+from headrace.data_profiles.layouts import Layout
 from headrace.data_profiles.profiles import Profile, ProfileKey
-from headrace.data_profiles.profiling import RowProfiler, RowTally, Tensors
+from headrace.data_profiles.profiling import RowProfiler, RowTally
 from headrace.state.records import VersionRecord
+from headrace_inference.domain.sampling.row_groups import alike, lengths, tensors, texts
 from headrace_inference.domain.sampling.rows import SampledRows
 from headrace_inference.domain.sampling.version_layouts import NoReferences, References, own_layout
-from headrace_inference.domain.scheduling.requests import Array
 
 logger = logging.getLogger(__name__)
 
@@ -23,9 +23,6 @@ ALL = ""
 
 MAX_TALLY_BYTES = 64 * 2**20
 """Of counts of all versions and slices; versions and slices that come when it is full are not profiled."""
-
-MAX_TOGETHER = 512
-"""Rows that are looked at in one step: others get the interpreter in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +74,7 @@ class RowProfiles:
             return
         version.seen += rows
         waiting, version.waiting = version.waiting, []
-        for together in _alike(waiting):
+        for together in alike(waiting):
             self._count(version, together)
 
     def profiles(self) -> list[VersionProfile]:
@@ -99,7 +96,7 @@ class RowProfiles:
             self._finish(known)
             self._forget(known)
         reference = self._references.reference_of(record)
-        labels = _texts(rows.labels)
+        labels = texts(rows.labels)
         layout = reference.layout if reference is not None else own_layout(record, labels)
         made = _Version(record, RowProfiler(layout, labels), layout.reference)
         if self._tally(made, ALL) is None:
@@ -120,9 +117,7 @@ class RowProfiles:
 
     def _count(self, version: _Version, together: Sequence[SampledRows]) -> None:
         rows = sum(map(len, together))
-        binned = version.profiler.binned(
-            _tensors(version.record, together), _lengths(together), rows
-        )
+        binned = version.profiler.binned(tensors(version.record, together), lengths(together), rows)
         for slice_name, chosen in _by_slice(together, rows):
             tally = self._tally(version, slice_name)
             if tally is not None:
@@ -153,58 +148,6 @@ class RowProfiles:
         if self._versions.get(key) is version:
             del self._versions[key]
             self._bytes -= version.size
-
-
-def _texts(labels: Mapping[str, Sequence[bytes]]) -> dict[str, Sequence[str]]:
-    return {
-        output: [name.decode(errors="replace") for name in names]
-        for output, names in labels.items()
-    }
-
-
-def _alike(waiting: Sequence[SampledRows]) -> Iterator[Sequence[SampledRows]]:
-    """Yield rows whose tensors have the same shapes, MAX_TOGETHER or a few more at a time."""
-    groups: dict[object, list[SampledRows]] = {}
-    counts: dict[object, int] = {}
-    for rows in waiting:
-        shape = tuple(
-            [None if one is None else one.shape[1:] for one in (*rows.inputs, *rows.outputs)]
-        )
-        groups.setdefault(shape, []).append(rows)
-        counts[shape] = counts.get(shape, 0) + len(rows)
-        if counts[shape] >= MAX_TOGETHER:
-            yield groups.pop(shape)
-            del counts[shape]
-    yield from groups.values()
-
-
-def _tensors(record: VersionRecord, together: Sequence[SampledRows]) -> Tensors:
-    signature = record.signature
-    found: dict[tuple[Place, str], Array | None] = {}
-    inputs = (*signature.inputs, *signature.optional_inputs)
-    for at, spec in enumerate(inputs):
-        found[Place.INPUT, spec.name] = _joined([_at(rows.inputs, at) for rows in together])
-    for at, spec in enumerate(signature.outputs):
-        found[Place.OUTPUT, spec.name] = _joined([_at(rows.outputs, at) for rows in together])
-    return found
-
-
-def _at(arrays: Sequence[Array | None], at: int) -> Array | None:
-    return arrays[at] if at < len(arrays) else None
-
-
-def _joined(arrays: Sequence[Array | None]) -> Array | None:
-    there = [array for array in arrays if array is not None]
-    if not there:
-        return None
-    return there[0] if len(there) == 1 else np.concatenate(there)
-
-
-def _lengths(together: Sequence[SampledRows]) -> Mapping[str, Array]:
-    return {
-        name: np.concatenate([rows.lengths[name] for rows in together])
-        for name in together[0].lengths
-    }
 
 
 def _by_slice(

@@ -52,11 +52,13 @@ class Sampler:
         rules: SamplingRules,
         by_budget: Sequence[RowConsumer] = (),
         by_id: Sequence[RowConsumer] = (),
+        of_examples: Sequence[RowConsumer] = (),
     ) -> None:
         self._clock = clock
         self._rate = rows_per_second if by_budget else 0.0
-        self._rules = rules if by_id else replace(rules, id_share=0.0)
-        self._by_budget, self._by_id = by_budget, by_id
+        shared = rules if by_id or of_examples else replace(rules, id_share=0.0)
+        self._rules = replace(shared, has_examples=bool(of_examples))
+        self._by_budget, self._by_id, self._of_examples = by_budget, by_id, of_examples
         self._lock = threading.Lock()
         self._versions: dict[VersionSampler, float] = {}
         """Those that are loaded, and the seconds that looking at a row takes."""
@@ -131,6 +133,10 @@ class Sampler:
             self._note_cost(version, (self._clock.thread_ns() - began) / 1e9 / rows)
         for one in what.by_id:
             _give(self._by_id, version.maker.rows(one))
+        for one in what.examples:
+            _give(self._of_examples, version.maker.rows(one))
+        if what.examples:
+            _tell_seen(self._of_examples, version.record, what.seen)
         if what.seen:
             _tell_seen(self._by_id, version.record, what.seen)
 

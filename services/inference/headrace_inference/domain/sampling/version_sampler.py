@@ -28,6 +28,12 @@ TOGETHER = 8
 SLACK_ROWS = 4
 """Over what a version may take, so that chance alone makes nobody take fewer."""
 
+EXAMPLE_ROWS = 8
+"""Of each version, between two ticks: rows of requests with an id that are kept whole as examples."""
+
+MAX_EXAMPLE_BYTES = 2**20
+"""Of those, as large as rows were so far."""
+
 MAX_WAITING_BYTES = 8 * 2**20
 """Of rows of one version that were taken by their ids and wait for the thread; more are dropped."""
 
@@ -48,6 +54,8 @@ class SamplingRules:
     """Tells how many rows of those a version takes until it is drained; then it looks at no ids."""
     id_inputs: bool = False
     """Whether the inputs of those are copied, too."""
+    has_examples: bool = False
+    """Whether some of those are copied once more, with inputs and outputs."""
 
 
 @dataclass(slots=True)
@@ -62,6 +70,8 @@ class Drained:
     by_id: list[TakenRows] = field(default_factory=list)
     dropped_by_id: int = 0
     """About how many rows were to be taken by their ids, and were not."""
+    examples: list[TakenRows] = field(default_factory=list)
+    """Some of the rows that were chosen by their ids, with inputs and outputs."""
     row_bytes: float = 0.0
 
 
@@ -106,6 +116,7 @@ class VersionSampler:
         """Whether the first request of any run had an id: until then no other is asked for its own."""
         self._id_bytes = 0
         self._id_left = rules.id_rows()
+        self._examples_left = EXAMPLE_ROWS if rules.has_examples else 0
         self._passed_ids = 0.0
         """Rows of requests whose ids were not looked at, of which the share is dropped."""
         self._waiting = Drained()
@@ -165,7 +176,14 @@ class VersionSampler:
         drained.dropped_by_id += round(self._passed_ids * self._share)
         self._seen, self._taken, self._id_bytes = 0, 0.0, 0
         self._id_left, self._passed_ids = self._rules.id_rows(), 0.0
+        self._examples_left = self._example_room()
         return drained
+
+    def _example_room(self) -> int:
+        if not self._rules.has_examples:
+            return 0
+        fitting = MAX_EXAMPLE_BYTES / max(1.0, self._waiting.row_bytes)
+        return min(EXAMPLE_ROWS, max(1, int(fitting)))
 
     def _make_room(self, rows: int) -> None:
         """Halve the probability until so many rows more fit into what may be taken."""
@@ -269,6 +287,8 @@ class VersionSampler:
                     break
         if not places:
             return
+        if self._examples_left:
+            self._take_examples(result, places, rows)
         if self._id_bytes > MAX_WAITING_BYTES:
             self._waiting.dropped_by_id += len(places)
             return
@@ -276,6 +296,12 @@ class VersionSampler:
         taken = self._copy(result, places, rows, inputs=self._rules.id_inputs, said=True)
         self._id_bytes += taken.size_bytes + 256 * len(places)
         self._waiting.by_id.append(taken)
+
+    def _take_examples(self, result: BatchResult, places: Sequence[int], rows: int) -> None:
+        """Keep some of the rows that were chosen, from all over them."""
+        some = places[:: max(1, len(places) // self._examples_left)][: self._examples_left]
+        self._examples_left -= len(some)
+        self._waiting.examples.append(self._copy(result, some, rows, inputs=True, said=True))
 
     def _copy(
         self, result: BatchResult, places: Sequence[int], rows: int, *, inputs: bool, said: bool

@@ -21,6 +21,9 @@ MAX_FIELDS = 20
 """Fields that an alert names; how many there are, it says."""
 
 
+MAX_REQUESTS = 20
+
+
 def look_at_drift(rule: Drift, findings: Sequence[Finding] | None) -> Look:
     """Return what a rule of drift sees: one subject for each version, with its fields and slices."""
 
@@ -95,7 +98,14 @@ def _observation(rule: AnyRule, subject: Subject, found: Sequence[Finding]) -> O
         finding=f"{first.field}{others}: {first.change}{only}",
         slices=slices,
         fields=tuple(_fields(worst)),
+        request_ids=tuple(_request_ids(worst)),
     )
+
+
+def _request_ids(worst: Sequence[Finding]) -> list[str]:
+    """Those that show the worst field come first."""
+    ids = dict.fromkeys(one for each in worst for one in each.request_ids)
+    return list(ids)[:MAX_REQUESTS]
 
 
 def _fields(worst: Sequence[Finding]) -> Iterator[AlertField]:

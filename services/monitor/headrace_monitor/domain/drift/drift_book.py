@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from headrace.data_profiles.layouts import Layout
-from headrace.data_profiles.profiles import Profile, ProfileKey
+from headrace.data_profiles.profiles import AspectKey, Profile, ProfileKey
 from headrace.data_profiles.references import Reference
 from headrace_monitor.domain.clock import Moment
 from headrace_monitor.domain.drift import baseline_sources, stored_subjects
@@ -15,6 +15,7 @@ from headrace_monitor.domain.drift.baseline_sources import References
 from headrace_monitor.domain.drift.baselines import Baseline
 from headrace_monitor.domain.drift.evidence import STEP_SECONDS
 from headrace_monitor.domain.drift.findings import Finding, ReferenceSource, SliceCause
+from headrace_monitor.domain.drift.kept_examples import KeptExamples, Shown
 from headrace_monitor.domain.drift.learning import FirstRows, LearningRules
 from headrace_monitor.domain.drift.panel import Panel
 from headrace_monitor.domain.drift.rankings import causes_of, ranked
@@ -52,6 +53,9 @@ DEFAULT_RULES = DriftRules()
 
 MAX_UNTESTED = 10_000
 
+MAX_WITH_REQUESTS = 200
+"""Findings of which requests are looked for that show them: 20 ms."""
+
 
 class DriftBook:
     """All its methods are called in the thread of the reports; `findings` may be read anywhere."""
@@ -64,6 +68,7 @@ class DriftBook:
         self.rules = rules
         self._references = references
         self.subjects: dict[ProfileKey, Subject] = {}
+        self.examples = KeptExamples()
         self.findings: tuple[Finding, ...] = ()
         self.untested: set[ProfileKey] = set()
         """Those that there is no memory for."""
@@ -102,7 +107,8 @@ class DriftBook:
         self._publish()
 
     def merge(self, report: Report, moment: Moment) -> None:
-        """Count the profiles of a report."""
+        """Count the profiles of a report, and keep the rows that it shows."""
+        self.examples.take(report.examples)
         for each in report.profiles:
             self.take(each.key, each.layout, each.profile, moment)
 
@@ -255,8 +261,26 @@ class DriftBook:
         self._gone.add(key)
 
     def _publish(self) -> None:
-        self.findings = ranked(self.subjects.values())
+        found = ranked(self.subjects.values())
+        few, others = found[:MAX_WITH_REQUESTS], found[MAX_WITH_REQUESTS:]
+        self.findings = (*map(self._with_requests, few), *others)
         self._causes = causes_of(self.subjects.values())
+
+    def _with_requests(self, finding: Finding) -> Finding:
+        shown = self.showing(self.subjects[finding.key], finding)
+        ids = tuple(dict.fromkeys(each.request_id for each in shown))
+        return replace(finding, request_ids=ids) if ids else finding
+
+    def showing(self, subject: Subject, finding: Finding) -> Sequence[Shown]:
+        """The newest rows that show a finding."""
+        panel = subject.panel
+        if panel is None:
+            return ()
+        aspect = AspectKey(finding.field, finding.aspect)
+        baseline, current = panel.rows_since(aspect, finding.since_ns)
+        return self.examples.showing(
+            subject.key, subject.layout, baseline, current, finding.concern, finding.since_ns
+        )
 
     @property
     def size_bytes(self) -> int:

@@ -73,6 +73,8 @@ class Finding:
     reference's. What made it a finding were bets, at a wealth of about e^20."""
     effects: Effects = Effects()
     source: ReferenceSource = ReferenceSource.FIRST_ROWS
+    request_ids: tuple[str, ...] = ()
+    """Requests that show it, the newest first, where callers give ids."""
 
     @property
     def is_open(self) -> bool:

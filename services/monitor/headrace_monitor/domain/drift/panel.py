@@ -124,6 +124,13 @@ class Panel:
         evidence = _surprise(hits[tests], rows[tests], self.bets.bounds[tests])
         return self.baselines[place], counts[span.first : span.last], evidence
 
+    def rows_since(self, aspect: AspectKey, began_ns: int) -> tuple[Baseline, Ints]:
+        """The baseline of an aspect, and the rows by group since then, as far as they are known."""
+        place = self._places[aspect]
+        span = self.spans[place]
+        counts = self.recent.since(began_ns // MINUTE_NS).counts
+        return self.baselines[place], counts[span.first : span.last]
+
     def evidence_shares(self) -> Mapping[AspectKey, float]:
         """Of each aspect's furthest test, as a share of what it takes to alarm: from 0 to 1."""
         shares = dict.fromkeys(self._places, 0.0)

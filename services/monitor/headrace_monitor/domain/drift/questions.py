@@ -14,6 +14,7 @@ from headrace_monitor.domain.drift.baselines import Baseline
 from headrace_monitor.domain.drift.drift_book import DriftBook
 from headrace_monitor.domain.drift.events import Ints
 from headrace_monitor.domain.drift.findings import Concern, Effects, Finding, SliceCause
+from headrace_monitor.domain.drift.kept_examples import MAX_SHOWN, Shown
 from headrace_monitor.domain.drift.panel import MINUTE_NS, Panel, effects
 from headrace_monitor.domain.drift.rankings import worst_first
 from headrace_monitor.domain.drift.recent_rows import SCALES
@@ -57,6 +58,8 @@ class FieldDrift:
     since_ns: int
     """When those begin."""
     change: str
+    examples: Sequence[Shown] = ()
+    """Rows that show what is off or, while nothing is, what differs most; where one field is asked for."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,7 +139,7 @@ def _answer(book: DriftBook, subject: Subject, query: DriftQuery, minute: int) -
         panel.baselines[0] if panel else None,
         subject.compared_rows,
         subject.first.rows if subject.first else 0,
-        _ordered(_fields(panel, query, minute)) if panel else (),
+        _ordered(_fields(book, subject, panel, query, minute)) if panel else (),
         book.slices_of(model, version),
         book.slice_causes(model, version),
         panel.closed[::-1] if panel else (),
@@ -148,7 +151,9 @@ def _is_asked(key: ProfileKey, query: DriftQuery) -> bool:
     return is_version and (key.model, key.slice) == (query.model, query.slice)
 
 
-def _fields(panel: Panel, query: DriftQuery, minute: int) -> Iterator[FieldDrift]:
+def _fields(
+    book: DriftBook, subject: Subject, panel: Panel, query: DriftQuery, minute: int
+) -> Iterator[FieldDrift]:
     newest = panel.recent.of_scale(query.minutes, minute)
     shares = panel.evidence_shares()
     off: defaultdict[AspectKey, list[Finding]] = defaultdict(list)
@@ -157,15 +162,34 @@ def _fields(panel: Panel, query: DriftQuery, minute: int) -> Iterator[FieldDrift
     for baseline, span in zip(panel.baselines, panel.spans, strict=True):
         if query.field in {"", baseline.key.field}:
             current = newest.counts[span.first : span.last]
+            findings = worst_first(off.get(baseline.key, ()))
+            shown = _shown(book, subject, baseline, current, findings) if query.field else ()
             yield FieldDrift(
                 baseline,
-                worst_first(off.get(baseline.key, ())),
+                findings,
                 effects(baseline, current),
                 shares[baseline.key],
                 current,
                 newest.since * MINUTE_NS,
                 change_of(baseline, current, Concern.DISTRIBUTION) if np.any(current) else "",
+                shown,
             )
+
+
+def _shown(
+    book: DriftBook,
+    subject: Subject,
+    baseline: Baseline,
+    current: Ints,
+    findings: Sequence[Finding],
+) -> Sequence[Shown]:
+    found = [shown for finding in findings for shown in book.showing(subject, finding)]
+    if not findings:
+        found = book.examples.showing(
+            subject.key, subject.layout, baseline, current, Concern.DISTRIBUTION
+        )
+    newest = sorted(set(found), key=lambda each: (-each.time_ns, each.request_id, each.row))
+    return newest[:MAX_SHOWN]
 
 
 def _ordered(fields: Iterable[FieldDrift]) -> Sequence[FieldDrift]:

@@ -10,6 +10,7 @@ from headrace.data_profiles.profiles import Profile, ProfileKey
 from headrace_monitor.domain.telemetry import encoding
 from headrace_monitor.domain.telemetry.encoding import Values
 from headrace_monitor.domain.telemetry.prediction import NONE_TOLD, ToldPredictions
+from headrace_monitor.domain.telemetry.row_example import RowExample
 from headrace_monitor.domain.telemetry.tally import Tally
 
 NANOSECONDS = 1_000_000_000
@@ -77,6 +78,8 @@ class Report:
     profiles: tuple[VersionProfile, ...] = ()
     told: ToldPredictions = NONE_TOLD
     """Answers to a sample of the requests that have an id."""
+    examples: tuple[RowExample, ...] = ()
+    """Some rows of those."""
 
     @property
     def weight(self) -> int:

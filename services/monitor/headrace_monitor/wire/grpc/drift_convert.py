@@ -14,6 +14,7 @@ from headrace_monitor.domain.drift.findings import (
     ReferenceSource,
     SliceCause,
 )
+from headrace_monitor.domain.drift.kept_examples import Shown
 from headrace_monitor.domain.drift.questions import (
     STRETCHES,
     DriftQuery,
@@ -99,6 +100,17 @@ def _field(field: FieldDrift, *, with_distributions: bool) -> pb.FieldDrift:
         distributions=_distributions(field) if with_distributions else None,
         change=field.change,
         stretches=max(0, len(field.baseline.limits) - 1),
+        examples=map(_example, field.examples) if with_distributions else (),
+    )
+
+
+def _example(shown: Shown) -> pb.DriftExample:
+    return pb.DriftExample(
+        request_id=shown.request_id,
+        row=shown.row,
+        time=timestamp(shown.time_ns),
+        value=shown.value,
+        slices=shown.slices,
     )
 
 

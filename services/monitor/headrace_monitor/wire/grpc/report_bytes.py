@@ -17,6 +17,7 @@ from headrace.monitor.v1 import monitor_service_pb2, telemetry_pb2
 from headrace_monitor.domain.telemetry.known_layouts import KnownLayouts
 from headrace_monitor.domain.telemetry.report import Report
 from headrace_monitor.wire.grpc import report_convert
+from headrace_monitor.wire.grpc.report_examples import examples_from_proto
 from headrace_monitor.wire.grpc.report_profiles import profiles_from_proto
 
 MAX_PROFILE_BYTES = 2 * 2**20
@@ -53,11 +54,16 @@ def report_from_bytes(request: bytes, max_versions: int, layouts: KnownLayouts) 
             whole = monitor_service_pb2.ReportTelemetryRequest.FromString(request)
             report = report_convert.report_from_request(whole, max_versions)
             profiles = profiles_from_proto(whole.report.profiles, layouts)
+            shown = whole.report.examples
         else:
             head, versions, parts = _split(request, max_versions)
             report = report_convert.report_from_parts(head, map(_version, versions))
             profiles = profiles_from_proto(map(_profile, parts), layouts)
-        return replace(report, profiles=profiles) if profiles else report
+            shown = head.report.examples
+        if not (profiles or shown):
+            return report
+        examples = examples_from_proto(shown, layouts)  # in the bins of profiles told before
+        return replace(report, profiles=profiles, examples=examples)
     except (DecodeError, IndexError) as error:
         raise errors.InvalidArgument(
             "MALFORMED_REQUEST", "the request's bytes are not a message of this method"

@@ -69,13 +69,14 @@ function Details({ alert }) {
 }
 
 // The requests that show what is wrong, by their ids.
-export function Requests({ ids, requests = (ids || []).map((id) => ({ id })), title = "that show it" }) {
+export function Requests({ ids, requests = (ids || []).map((id) => ({ id })), title = "that show it", open = false }) {
   if (!requests.length) return null;
   const told = requests.some((each) => each.at);
-  return html`<details class="alternative"><summary>${requests.length === 1 ? "1 request" : `${requests.length} requests`} ${title}</summary>
-    <div class="wide" tabindex="0"><table><thead><tr><th scope="col">Request's id</th>${told && html`<th scope="col">When</th><th scope="col">Slices</th><th scope="col">Answer</th>`}<th scope="col"><span class="hidden-text">Copy</span></th></tr></thead>
-      <tbody>${requests.map((each) => html`<tr key=${each.id}><td class="mono">${each.id}</td>${told && html`<td><${Time} at=${each.at} /></td><td>${(each.slices || []).filter(Boolean).join(", ")}</td>
-        <td>${each.answer}${each.confidence ? html` <span class="soft">${share(each.confidence, 3)}</span>` : ""}</td>`}<td class="num"><${Copy} text=${each.id} /></td></tr>`)}</tbody></table></div></details>`;
+  const valued = requests.some((each) => each.value);
+  return html`<details class="alternative" open=${open}><summary>${requests.length === 1 ? "1 request" : `${requests.length} requests`} ${title}</summary>
+    <div class="wide" tabindex="0"><table><thead><tr><th scope="col">Request's id</th>${told && html`<th scope="col">When</th><th scope="col">Slices</th><th scope="col">${valued ? "Value" : "Answer"}</th>`}<th scope="col"><span class="hidden-text">Copy</span></th></tr></thead>
+      <tbody>${requests.map((each) => html`<tr key=${`${each.id} ${each.row || 0}`}><td class="mono">${each.id}${each.row ? html` <span class="soft">row ${each.row}</span>` : ""}</td>${told && html`<td><${Time} at=${each.at} /></td><td>${(each.slices || []).filter(Boolean).join(", ")}</td>
+        <td>${valued ? each.value : each.answer}${each.confidence ? html` <span class="soft">${share(each.confidence, 3)}</span>` : ""}</td>`}<td class="num"><${Copy} text=${each.id} /></td></tr>`)}</tbody></table></div></details>`;
 }
 
 function Acknowledge({ alert, onClose, onDone }) {

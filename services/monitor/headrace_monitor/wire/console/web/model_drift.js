@@ -96,6 +96,7 @@ function Field({ name, version, field, slice, found, alert }) {
   const recent = usePoll(finding && !ids?.length ? pathOf(name, "/requests", { version, slice, since }) : "", 15);
   const told = drawn.data || (drawn.error ? null : drawn.previous);
   const aspects = (told?.versions?.[0]?.fields || []).filter((each) => each.field === field && each.distributions);
+  const shown = aspects.flatMap((each) => each.examples || []).map((each) => ({ ...each, id: each.request_id, at: each.time }));
   return html`<section class="card stack" aria-label=${field}>
     <div class="bar"><h2 class="grow">${field}</h2><${Chip} look="plain">${slice || "all requests"}</${Chip}>
       <${Segments} label="The newest rows" options=${STRETCHES} value=${stretch} onChange=${(next) => change({ stretch: next }, { replace: true })} />
@@ -103,6 +104,6 @@ function Field({ name, version, field, slice, found, alert }) {
     ${finding && html`<p class="note warn"><span><strong>${findings.map((each) => each.change || CONCERNS[each.concern]).join("; ")}</strong> since <${Time} at=${finding.since_time} /> (${ago(finding.since_time)}), found <${Time} at=${finding.found_time} />.</span></p>`}
     <${Problem} error=${drawn.error} old=${drawn.data && drawn.at} onRetry=${drawn.reload} />
     ${!told && drawn.loading ? html`<${Skeleton} height=${280} />` : aspects.length ? html`<div class=${aspects.length > 1 ? "halves" : "stack"}>${aspects.map((each) => html`<${Compared} key=${each.aspect} row=${each} />`)}</div>` : !drawn.error && html`<p class="hint">There are not yet rows to compare.</p>`}
-    ${ids?.length ? html`<${Requests} ids=${ids} />` : html`<${Requests} requests=${recent.data?.requests} title=${slice ? "of this slice since it began" : "since it began"} />`}
+    ${shown.length ? html`<${Requests} requests=${shown} open=${true} />` : ids?.length ? html`<${Requests} ids=${ids} />` : html`<${Requests} requests=${recent.data?.requests} title=${slice ? "of this slice since it began" : "since it began"} />`}
   </section>`;
 }
