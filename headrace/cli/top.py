@@ -51,6 +51,7 @@ GAPS = {
     "REPLICA_SILENT": "a replica is silent",
     "REPORTS_MISSING": "reports are missing",
     "VERSIONS_FOLDED": "versions beyond the limit count as _other",
+    "MONITOR_AWAY": "another monitor does not answer: its replicas' counts are not here",
 }
 WRONG_CLOCK_SECONDS = 2.0
 """From here on the monitor corrects the times of a replica's reports."""

@@ -235,6 +235,7 @@ def statistics_from_proto(proto: monitor_service_pb2.QueryStatisticsResponse) ->
                 replica=gap.replica,
                 boot_id=gap.boot_id,
                 missing_reports=gap.missing_reports,
+                monitor=gap.monitor,
             )
             for gap in proto.gaps
         ),

@@ -296,13 +296,16 @@ class Gap:
     """A part of a window that the counts do not cover, or not wholly."""
 
     reason: str
-    """TRIMMED, REPLICA_LOST, REPLICA_SILENT, REPORTS_MISSING, VERSIONS_FOLDED, or one yet to come."""
+    """TRIMMED, REPLICA_LOST, REPLICA_SILENT, REPORTS_MISSING, VERSIONS_FOLDED, MONITOR_AWAY, or one yet
+    to come."""
     start_at: float
     end_at: float
     replica: str = ""
     """Whose counts; '' for those of all replicas."""
     boot_id: str = ""
     missing_reports: int = 0
+    monitor: str = ""
+    """The address of the monitor that did not answer."""
 
 
 @dataclass(frozen=True, slots=True)

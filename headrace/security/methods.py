@@ -179,6 +179,10 @@ _MONITOR: Mapping[str, MethodRule] = {
     "QuerySeries": _on(Verb.READ, lambda request: (request.query.model,), Scope.FILTERED),
 }
 
+_PEERS: Mapping[str, MethodRule] = {
+    "QueryTallies": _everywhere(Verb.SERVICE),
+}
+
 _ALERTS: Mapping[str, MethodRule] = {
     "ApplyRules": _everywhere(Verb.ADMIN),
     "ListRules": _everywhere(Verb.READ),
@@ -203,6 +207,7 @@ _SERVICES: Mapping[str, Mapping[str, MethodRule]] = {
     "headrace.monitor.v1.AlertService": _ALERTS,
     "headrace.monitor.v1.DriftService": _DRIFT,
     "headrace.monitor.v1.ProfileService": _PROFILES,
+    "headrace.monitor.v1.PeerService": _PEERS,
     "grpc.health.v1.Health": {
         "Check": MethodRule(OPEN),
         "List": MethodRule(OPEN),

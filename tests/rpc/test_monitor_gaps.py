@@ -10,7 +10,8 @@ import pytest
 from headrace.client import resource_messages
 from headrace.monitor.v1 import monitor_service_pb2 as pb
 from headrace.tls.peers import PlainPeer
-from headrace_inference.adapters.telemetry import TelemetryBuffer, flush_telemetry
+from headrace_inference.adapters.telemetry import TelemetryBuffer
+from headrace_inference.adapters.telemetry_sending import flush_telemetry
 from headrace_inference.domain.versions.statistics import StatisticsRegistry
 from tests.rpc.monitors import (
     MILLISECOND,

@@ -31,7 +31,8 @@ from headrace.telemetry.measures import (
     TOKEN_GAP,
 )
 from headrace.tls.peers import PlainPeer
-from headrace_inference.adapters.telemetry import TelemetryBuffer, flush_telemetry
+from headrace_inference.adapters.telemetry import TelemetryBuffer
+from headrace_inference.adapters.telemetry_sending import flush_telemetry
 from headrace_inference.domain.generation.statistics import EndedGeneration
 from headrace_inference.domain.scheduling.requests import InferenceRequest
 from headrace_inference.domain.versions.statistics import StatisticsRegistry

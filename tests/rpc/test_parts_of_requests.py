@@ -11,7 +11,8 @@ from headrace.client import PartStatistics, resource_messages
 from headrace.monitor.v1 import telemetry_pb2
 from headrace.telemetry.measures import Part
 from headrace.tls.peers import PlainPeer
-from headrace_inference.adapters.telemetry import TelemetryBuffer, flush_telemetry
+from headrace_inference.adapters.telemetry import TelemetryBuffer
+from headrace_inference.adapters.telemetry_sending import flush_telemetry
 from headrace_inference.domain.scheduling.requests import InferenceRequest
 from headrace_inference.domain.versions.statistics import StatisticsRegistry
 from headrace_monitor.domain.telemetry.known_parts import MOST

@@ -24,7 +24,8 @@ from headrace.monitor.v1 import profile_service_pb2_grpc, telemetry_pb2
 from headrace.state.records import TensorSpec
 from headrace.tls.peers import PlainPeer
 from headrace.type.v1 import profile_pb2
-from headrace_inference.adapters.telemetry import MAX_BYTES, TelemetryBuffer, flush_telemetry
+from headrace_inference.adapters.telemetry import MAX_BYTES, TelemetryBuffer
+from headrace_inference.adapters.telemetry_sending import flush_telemetry
 from headrace_inference.domain.versions.statistics import StatisticsRegistry
 from tests.rpc.grpc_fixtures import FRONTS, open_grpc_replica, request
 from tests.rpc.monitors import RunningMonitor, report, running_monitor, seconds

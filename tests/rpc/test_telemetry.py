@@ -14,9 +14,8 @@ from headrace_inference.adapters.telemetry import (
     MAX_BATCH_SIZES,
     MAX_VERSIONS,
     TelemetryBuffer,
-    flush_telemetry,
-    send_telemetry,
 )
+from headrace_inference.adapters.telemetry_sending import flush_telemetry, send_telemetry
 from headrace_inference.domain.versions.statistics import StatisticsRegistry
 from tests.rpc.monitors import NOW, report, running_monitor
 

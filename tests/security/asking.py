@@ -109,6 +109,7 @@ REQUESTS: Mapping[str, Mapping[str, Any]] = {
     "ResetBaseline": {"model": "digits", "version": 1},
     "RecordLabels": {"model": "digits"},
     "QueryQuality": {"model": "digits"},
+    "QueryTallies": {"stretches": [{"resolution": 1, "startNs": "0", "endNs": "1"}]},
     "QuerySeries": {"query": {"model": "digits"}},
 }
 """Requests about `digits` that change nothing, whoever sends them: what would is wrong in another way."""

@@ -130,6 +130,7 @@ GRPC: Mapping[str, Mapping[str, str]] = {
     "headrace.registry.v1.AccessService": _ACCESS,
     "headrace.registry.v1.ReferenceService": _REFERENCES,
     "headrace.monitor.v1.MonitorService": _MONITOR,
+    "headrace.monitor.v1.PeerService": {"QueryTallies": _SERVICE},
     "headrace.monitor.v1.DriftService": {"QueryDrift": _READ, "ResetBaseline": _PUSH},
     "headrace.monitor.v1.QualityService": {"RecordLabels": _LABEL, "QueryQuality": _READ},
     "headrace.monitor.v1.AlertService": _ALERTS,

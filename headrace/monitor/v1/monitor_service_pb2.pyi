@@ -69,7 +69,7 @@ class Stretch(_message.Message):
     def __init__(self, start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Gap(_message.Message):
-    __slots__ = ("reason", "start_time", "end_time", "replica", "boot_id", "missing_reports")
+    __slots__ = ("reason", "start_time", "end_time", "replica", "boot_id", "missing_reports", "monitor")
     class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         REASON_UNSPECIFIED: _ClassVar[Gap.Reason]
@@ -78,25 +78,29 @@ class Gap(_message.Message):
         REASON_REPLICA_SILENT: _ClassVar[Gap.Reason]
         REASON_REPORTS_MISSING: _ClassVar[Gap.Reason]
         REASON_VERSIONS_FOLDED: _ClassVar[Gap.Reason]
+        REASON_MONITOR_AWAY: _ClassVar[Gap.Reason]
     REASON_UNSPECIFIED: Gap.Reason
     REASON_TRIMMED: Gap.Reason
     REASON_REPLICA_LOST: Gap.Reason
     REASON_REPLICA_SILENT: Gap.Reason
     REASON_REPORTS_MISSING: Gap.Reason
     REASON_VERSIONS_FOLDED: Gap.Reason
+    REASON_MONITOR_AWAY: Gap.Reason
     REASON_FIELD_NUMBER: _ClassVar[int]
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     END_TIME_FIELD_NUMBER: _ClassVar[int]
     REPLICA_FIELD_NUMBER: _ClassVar[int]
     BOOT_ID_FIELD_NUMBER: _ClassVar[int]
     MISSING_REPORTS_FIELD_NUMBER: _ClassVar[int]
+    MONITOR_FIELD_NUMBER: _ClassVar[int]
     reason: Gap.Reason
     start_time: _timestamp_pb2.Timestamp
     end_time: _timestamp_pb2.Timestamp
     replica: str
     boot_id: str
     missing_reports: int
-    def __init__(self, reason: _Optional[_Union[Gap.Reason, str]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., replica: _Optional[str] = ..., boot_id: _Optional[str] = ..., missing_reports: _Optional[int] = ...) -> None: ...
+    monitor: str
+    def __init__(self, reason: _Optional[_Union[Gap.Reason, str]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., replica: _Optional[str] = ..., boot_id: _Optional[str] = ..., missing_reports: _Optional[int] = ..., monitor: _Optional[str] = ...) -> None: ...
 
 class VersionStatistics(_message.Message):
     __slots__ = ("model", "version", "replica", "success_count", "error_count", "error_counts", "route_counts", "row_count", "execution_count", "batch_counts", "requests_per_second", "total", "queue", "compute", "failed", "measures", "left_count", "parts")

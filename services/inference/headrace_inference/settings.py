@@ -81,7 +81,8 @@ class Settings(PeerTlsSettings, RedisSettings, AccessSettings, OtlpSettings, Pay
     """The file (TOML) that says which models must be signed, and by whom: what is not is not loaded. It is
     read again when it changes. Without one every version is loaded. It costs some 50 MB."""
     monitor_address: str | None = None
-    """Where telemetry goes: the monitor's gRPC address, host:port; without one it is dropped."""
+    """Where telemetry goes: the monitor's gRPC address, host:port; without one it is dropped. Of several,
+    A,B, each replica reports to one, and to another while that is away: docs/operate/two-monitors.md."""
     namespace: str = "default"
     """The namespace of the shared state."""
     replica_id: str = field(default_factory=_own_id)
@@ -291,9 +292,15 @@ class Settings(PeerTlsSettings, RedisSettings, AccessSettings, OtlpSettings, Pay
         if self.label_share > 1:
             yield "label_share", f"{self.label_share} is not from 0 to 1"
 
+    def _problems_of_monitors(self) -> Iterator[tuple[str, str]]:
+        for address in addresses.several(self.monitor_address) if self.monitor_address else ():
+            if problem := addresses.problem(address):
+                yield "monitor_address", f"{address!r}: {problem}"
+
     def _problems(self) -> Iterator[tuple[str, str]]:
         """Every setting that no replica can be started with, and why."""
         yield from self._problems_of_origin()
+        yield from self._problems_of_monitors()
         if self.blob_store and (problem := url_problem(self.blob_store)):
             yield "blob_store", problem
         for name in ("grpc_header_forward_pattern", "http_header_forward_pattern"):

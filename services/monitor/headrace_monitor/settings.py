@@ -61,6 +61,10 @@ class Settings(PeerTlsSettings, AccessSettings, OtlpSettings):
     registry_address: str = "127.0.0.1:8100"
     """The address of the registry: its models are shown, and with --auth on it tells who may do what."""
 
+    peers: str = ""
+    """The gRPC addresses of the suite's other monitors, A,B: replicas report to one of them, and questions
+    are answered for all (docs/operate/two-monitors.md)."""
+
     alert_rules: Path | None = None
     """A file of rules of alerts, beside those that are shipped: docs/alerts.md. Without one, those are in
     force that `headrace apply` sent."""
@@ -157,8 +161,16 @@ class Settings(PeerTlsSettings, AccessSettings, OtlpSettings):
         wrong += [*self.peer_problems(), *self.access_problems(), *self.otlp_problems()]
         if self.public_address and (problem := addresses.problem(self.public_address)):
             wrong.append(f"--public-address: {problem}")
+        for address in self.peer_addresses:
+            if problem := addresses.problem(address):
+                wrong.append(f"--peers: {address!r}: {problem}")
         if wrong:
             raise ValueError("\n".join(wrong))
+
+    @property
+    def peer_addresses(self) -> tuple[str, ...]:
+        """Return the addresses of the other monitors."""
+        return addresses.several(self.peers) if self.peers else ()
 
     @property
     def limits(self) -> Limits:

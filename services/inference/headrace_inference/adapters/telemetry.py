@@ -1,27 +1,22 @@
-"""Reports what this replica did to the monitor, once a second; while the monitor is away, keeps the newest.
+"""Collects what this replica did, once a second; while the monitor is away, keeps the newest.
 
 Each report has a sequence number and stays in the buffer until the monitor acknowledged it, so a broken
 connection loses none and the monitor merges none twice. A full buffer drops its oldest, and counts them.
+Reports that another monitor is to take are of another session: see telemetry_sending.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 import uuid
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-import grpc
 from google.protobuf import timestamp_pb2
 
-from headrace.errors import HeadraceError
-from headrace.monitor.v1 import monitor_service_pb2 as pb
-from headrace.monitor.v1 import monitor_service_pb2_grpc as pb_grpc
 from headrace.monitor.v1 import telemetry_pb2
 from headrace.telemetry.measures import CPU_TIME, ENERGY, LOAD_TIME, ROW_CAPACITY, SCHEMA_VIOLATIONS
-from headrace.tls.peers import Peer
 from headrace_inference.adapters.generation_telemetry import (
     generation_measures,
     histogram_to_proto,
@@ -40,12 +35,8 @@ from headrace_inference.domain.versions.statistics import (
     VersionCounters,
 )
 
-logger = logging.getLogger(__name__)
-
 COUNTED_TOGETHER = 16
 """So many versions are counted in one step of the event loop: a millisecond where all were called."""
-_FIRST_BACKOFF_SECONDS = 0.2
-_MAX_BACKOFF_SECONDS = 5.0
 
 MAX_VERSIONS = 100
 """In one report: so many are always taken, by the contract."""
@@ -63,8 +54,6 @@ MAX_WAITING_EXAMPLES = 1_000
 
 MAX_BATCH_SIZES = 1000
 """Of one version in one report; if there are more, batches count at the next power of two."""
-
-_REFUSALS = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
 
 
 class TelemetryBuffer:
@@ -84,8 +73,12 @@ class TelemetryBuffer:
         self._shares = EnergyShares()
         self._replica = replica
         self._book = book
-        self._boot_id = uuid.uuid4().hex
+        self.boot_id = uuid.uuid4().hex
+        """The session: another one for each monitor in turn, where there are several."""
         self._sequence = 0
+        self._sent = 0
+        self._dropped_before = 0
+        self._dropped_unsent = 0
         self._since_ns = time.time_ns()
         self._reports: deque[telemetry_pb2.TelemetryReport] = deque()
         self._last_of_interval: deque[int] = deque(maxlen=max(1, max_intervals))
@@ -190,12 +183,12 @@ class TelemetryBuffer:
         self._sequence += 1
         report = telemetry_pb2.TelemetryReport(
             replica=self._replica,
-            boot_id=self._boot_id,
+            boot_id=self.boot_id,
             sequence=self._sequence,
-            start_time=_timestamp(self._since_ns),
-            end_time=_timestamp(now_ns),
+            start_time=timestamp(self._since_ns),
+            end_time=timestamp(now_ns),
             versions=versions,
-            dropped_reports=self.dropped,
+            dropped_reports=self.dropped - self._dropped_before,
             profiles=profiles,
             predictions=told.predictions,
             prediction_share=told.share,
@@ -218,9 +211,64 @@ class TelemetryBuffer:
         while self._reports and self._reports[0].sequence <= sequence:
             self._remove_oldest()
 
+    def sending(self, sequence: int) -> None:
+        """A monitor may have this report from now on."""
+        if sequence > self._sent:
+            self._sent = sequence
+            self._dropped_unsent = 0  # the oldest go first: it will hear that those are missing
+
+    def leave(self) -> list[telemetry_pb2.TelemetryReport]:
+        """End the session, for another monitor to be told: what is left for the present one to take.
+
+        That is what it may have and did not acknowledge, and a last report that ends the session; nothing
+        where it was sent nothing. What was never sent goes to a new session.
+        """
+        left = [report for report in self._reports if report.sequence <= self._sent]
+        own_drops = self.dropped - self._dropped_before - self._dropped_unsent
+        if self._sent:
+            left.append(self._ending(left, own_drops))
+        while self._reports and self._reports[0].sequence <= self._sent:
+            self._remove_oldest()
+        self._begin_anew(self.dropped - self._dropped_unsent)
+        return left
+
+    def _ending(
+        self, left: Sequence[telemetry_pb2.TelemetryReport], dropped: int
+    ) -> telemetry_pb2.TelemetryReport:
+        """A report that a session ends with, of no time."""
+        since = self._reports[0].start_time if self._reports else timestamp(self._since_ns)
+        until = left[-1].end_time if left else since
+        return telemetry_pb2.TelemetryReport(
+            replica=self._replica,
+            boot_id=self.boot_id,
+            sequence=self._sent + 1,
+            start_time=until,
+            end_time=until,
+            dropped_reports=dropped,
+            last=True,
+        )
+
+    def _begin_anew(self, dropped_before: int) -> None:
+        """Number what is left from 1 in a new session; gaps in the numbers stay as they are."""
+        self.boot_id, before = uuid.uuid4().hex, self._sent
+        for report in self._reports:
+            report.boot_id = self.boot_id
+            report.sequence -= before
+            report.dropped_reports = min(report.dropped_reports, self._dropped_unsent)
+        self._profile_bytes = {
+            sequence - before: size for sequence, size in self._profile_bytes.items()
+        }
+        ends = (sequence - before for sequence in self._last_of_interval if sequence > before)
+        self._last_of_interval = deque(ends, maxlen=self._last_of_interval.maxlen)
+        self._sequence -= before
+        self._sent, self._dropped_before = 0, dropped_before
+        self.added.set()
+
     def drop_oldest(self) -> None:
         """Give the oldest report up."""
         if self._reports:
+            if self._reports[0].sequence > self._sent:
+                self._dropped_unsent += 1
             self._remove_oldest()
             self.dropped += 1
             self._book.dropped_reports = self.dropped
@@ -244,71 +292,6 @@ async def collect_telemetry(buffer: TelemetryBuffer, interval_seconds: float) ->
         raise
 
 
-async def send_telemetry(buffer: TelemetryBuffer, monitor: Peer) -> None:
-    """Send for ever, over one stream after the other."""
-    backoff = _FIRST_BACKOFF_SECONDS
-    told: grpc.StatusCode | None = None
-    while True:
-        try:
-            stub, metadata = pb_grpc.MonitorServiceStub(monitor.channel()), monitor.metadata()
-            async for response in stub.ReportTelemetry(_requests(buffer), metadata=metadata):
-                _acknowledge(buffer, response)
-                backoff, told = _FIRST_BACKOFF_SECONDS, None
-        except HeadraceError as error:
-            logger.warning("telemetry is kept, since it cannot be sent: %s", error)
-        except grpc.aio.AioRpcError as error:
-            _outlive(buffer, error, told)
-            told = error.code()
-        await asyncio.sleep(backoff)
-        backoff = min(backoff * 2, _MAX_BACKOFF_SECONDS)
-
-
-def _outlive(
-    buffer: TelemetryBuffer, error: grpc.aio.AioRpcError, told: grpc.StatusCode | None
-) -> None:
-    """An outage keeps all reports; one that the monitor refuses as such would be refused for ever."""
-    facts = {"code": error.code().name, "waiting_reports": len(buffer)}
-    if error.code() is grpc.StatusCode.INVALID_ARGUMENT:
-        buffer.drop_oldest()
-        logger.error("the monitor refused a report: %s", error.details(), extra=facts)
-    elif error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and told is not error.code():
-        logger.warning("the monitor is full, telemetry is kept: %s", error.details(), extra=facts)
-    elif error.code() in _REFUSALS and told is not error.code():
-        logger.warning(
-            "the monitor refuses telemetry, which is kept: %s", error.details(), extra=facts
-        )
-    else:
-        logger.debug("telemetry is kept until the monitor is back", extra=facts)
-
-
-def _acknowledge(buffer: TelemetryBuffer, response: pb.ReportTelemetryResponse | None) -> None:
-    """Take what the monitor acknowledges; gRPC gives None for bytes that it cannot decode."""
-    if response is not None:
-        buffer.acknowledge(response.sequence)
-
-
-async def flush_telemetry(buffer: TelemetryBuffer, monitor: Peer, timeout_seconds: float) -> None:
-    """Send what is left, if the monitor takes it within the time."""
-    requests = map(_request, buffer.after(0))
-    try:
-        stub, metadata = pb_grpc.MonitorServiceStub(monitor.channel()), monitor.metadata()
-        answers = stub.ReportTelemetry(requests, timeout=timeout_seconds, metadata=metadata)
-        async for response in answers:
-            _acknowledge(buffer, response)
-    except (grpc.aio.AioRpcError, HeadraceError):
-        logger.warning("the last telemetry was not taken", extra={"reports": len(buffer)})
-
-
-async def _requests(buffer: TelemetryBuffer) -> AsyncIterator[pb.ReportTelemetryRequest]:
-    sent = 0
-    while True:
-        buffer.added.clear()
-        for report in buffer.after(sent):
-            sent = report.sequence
-            yield _request(report)
-        await buffer.added.wait()
-
-
 def _parts(
     versions: Sequence[telemetry_pb2.VersionTelemetry],
 ) -> Iterator[list[telemetry_pb2.VersionTelemetry]]:
@@ -322,11 +305,6 @@ def _parts(
         part.append(version)
         size += version.ByteSize()
     yield part
-
-
-def _request(report: telemetry_pb2.TelemetryReport) -> pb.ReportTelemetryRequest:
-    """A report that is sent now."""
-    return pb.ReportTelemetryRequest(report=report, sent_time=_timestamp(time.time_ns()))
 
 
 def _news(
@@ -394,7 +372,8 @@ def _batch_counts(batches: Mapping[int, int]) -> Mapping[int, int]:
     return folded
 
 
-def _timestamp(nanoseconds: int) -> timestamp_pb2.Timestamp:
-    timestamp = timestamp_pb2.Timestamp()
-    timestamp.FromNanoseconds(nanoseconds)
-    return timestamp
+def timestamp(nanoseconds: int) -> timestamp_pb2.Timestamp:
+    """A time since the Unix epoch as a message."""
+    proto = timestamp_pb2.Timestamp()
+    proto.FromNanoseconds(nanoseconds)
+    return proto

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from headrace import addresses
 from headrace.artifacts.signature_policy import open_policy
 from headrace.service import serving
 from headrace.service.private_files import make_private
@@ -29,6 +30,11 @@ from headrace_inference.adapters.metrics.traces import TraceMeter
 from headrace_inference.adapters.references import VersionReferences
 from headrace_inference.adapters.runtime import execution_providers
 from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
+from headrace_inference.adapters.telemetry_sending import (
+    SharedMonitors,
+    by_preference,
+    send_telemetry,
+)
 from headrace_inference.app.access import open_replica_access
 from headrace_inference.app.ending_text import ending_text
 from headrace_inference.app.limits import ingress_limits
@@ -252,11 +258,17 @@ async def _reporting(
 @asynccontextmanager
 async def _sending(settings: Settings, buffer: telemetry.TelemetryBuffer) -> AsyncIterator[None]:
     assert settings.monitor_address is not None
-    async with open_peer(settings.monitor_address, settings, CHANNEL_OPTIONS) as monitor:
+    places = by_preference(settings.replica_id, addresses.several(settings.monitor_address))
+    async with AsyncExitStack() as stack:
+        monitors = [
+            await stack.enter_async_context(open_peer(place, settings, CHANNEL_OPTIONS))
+            for place in places
+        ]
+        shared = SharedMonitors(buffer, monitors)
         async with serving.open_background() as jobs:
             collect = partial(telemetry.collect_telemetry, buffer, settings.telemetry_seconds)
             jobs.run(keep_running("telemetry", collect))
-            send = partial(telemetry.send_telemetry, buffer, monitor)
-            jobs.run(keep_running("reports", send))
+            alone = partial(send_telemetry, buffer, monitors[0])
+            jobs.run(keep_running("reports", alone if len(monitors) == 1 else shared.run))
             yield
-        await telemetry.flush_telemetry(buffer, monitor, _FLUSH_SECONDS)
+        await shared.flush(_FLUSH_SECONDS)

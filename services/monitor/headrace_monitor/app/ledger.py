@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from headrace_monitor.adapters.system_time import SystemTime
 from headrace_monitor.adapters.window_store import WindowStore, open_window_store
+from headrace_monitor.app.peers import open_query_engine
 from headrace_monitor.domain.clock import Clock, TimeSource, start_clock
 from headrace_monitor.domain.ledger.ledger import Ledger
 from headrace_monitor.domain.ledger.windows import resolutions
@@ -49,5 +50,5 @@ async def open_ledger(settings: Settings, times: TimeSource | None) -> AsyncIter
             ThreadPoolExecutor(1, "reports") as reports,
             ThreadPoolExecutor(1, "questions") as questions,
         ):
-            query_engine = QueryEngine(ledger, clock, questions)
-            yield LedgerParts(ledger, store, clock, reports, questions, query_engine)
+            async with open_query_engine(settings, ledger, clock, questions) as query_engine:
+                yield LedgerParts(ledger, store, clock, reports, questions, query_engine)

@@ -13,6 +13,7 @@ from headrace.monitor.v1 import (
     drift_service_pb2,
     drift_service_pb2_grpc,
     monitor_service_pb2,
+    peer_service_pb2,
     profile_service_pb2,
     profile_service_pb2_grpc,
     quality_service_pb2,
@@ -24,9 +25,10 @@ from headrace_monitor.app.parts import Parts
 from headrace_monitor.domain.ingestion.report_memory import ReportMemory
 from headrace_monitor.domain.profiles.profile_questions import ProfileQuestions
 from headrace_monitor.settings import Settings
-from headrace_monitor.wire.grpc import servicer
+from headrace_monitor.wire.grpc import peer_servicer, servicer
 from headrace_monitor.wire.grpc.alert_servicer import AlertServicer
 from headrace_monitor.wire.grpc.drift_servicer import DriftServicer
+from headrace_monitor.wire.grpc.peer_servicer import PeerServicer
 from headrace_monitor.wire.grpc.profile_servicer import ProfileServicer
 from headrace_monitor.wire.grpc.quality_servicer import QualityServicer
 from headrace_monitor.wire.grpc.servicer import MonitorServicer
@@ -37,6 +39,7 @@ SERVICES = (
     drift_service_pb2.DESCRIPTOR.services_by_name["DriftService"],
     quality_service_pb2.DESCRIPTOR.services_by_name["QualityService"],
     alert_service_pb2.DESCRIPTOR.services_by_name["AlertService"],
+    peer_service_pb2.DESCRIPTOR.services_by_name["PeerService"],
 )
 """Those of this project that the port serves."""
 
@@ -52,6 +55,7 @@ class Servicers:
     drift: DriftServicer
     quality: QualityServicer
     alerts: AlertServicer
+    peers: PeerServicer
 
     def add_to(self, server: grpc.aio.Server) -> None:
         """Add the methods to a server."""
@@ -60,6 +64,7 @@ class Servicers:
         drift_service_pb2_grpc.add_DriftServiceServicer_to_server(self.drift, server)
         quality_service_pb2_grpc.add_QualityServiceServicer_to_server(self.quality, server)
         alert_service_pb2_grpc.add_AlertServiceServicer_to_server(self.alerts, server)
+        peer_servicer.register(self.peers, server)
 
 
 def make_servicers(
@@ -76,6 +81,7 @@ def make_servicers(
         DriftServicer(parts.drift),
         QualityServicer(parts.quality.desk, stopping, access),
         AlertServicer(parts.alerts, access, stopping),
+        PeerServicer(counted.query_engine),
     )
 
 

@@ -30,6 +30,8 @@ _NAMES = {
     Reason.REPLICA_SILENT: SILENT,
     Reason.REPORTS_MISSING: MISSING,
 }
+_UNTOLD = {*_NAMES, Reason.MONITOR_AWAY}
+"""What keeps a window from being whole."""
 _NOT_SERVING = {"previous", "latest"}
 """Places in a route from which no requests are answered."""
 
@@ -64,7 +66,7 @@ class LedgerFigures:
             {(each.series.model, each.series.version): _counts(each) for each in found.versions},
             found.time_range.seconds,
             tuple(dict.fromkeys(_said(gap) for gap in found.gaps)),
-            is_whole=not any(gap.reason in _NAMES for gap in found.gaps),
+            is_whole=not any(gap.reason in _UNTOLD for gap in found.gaps),
         )
 
 
@@ -181,6 +183,8 @@ def _said(gap: Gap) -> str:
         return "older windows are gone"
     if gap.reason is Reason.VERSIONS_FOLDED:
         return "versions beyond the limit count as _other"
+    if gap.reason is Reason.MONITOR_AWAY:
+        return f"the monitor {gap.monitor} does not answer"
     what = {
         Reason.REPLICA_LOST: "ended without its last report",
         Reason.REPLICA_SILENT: "does not report",

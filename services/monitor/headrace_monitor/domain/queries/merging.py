@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import chain
 
@@ -23,7 +24,21 @@ def merged(answers: Sequence[Statistics]) -> Statistics:
     """
     covered = tuple(joined(chain.from_iterable(each.covered for each in answers)))
     whole = Statistics(answers[0].time_range, (), _replicas(answers), _gaps(answers), covered)
-    return whole.with_versions(_tallies(answers))
+    return whole.with_versions(_tallies(answers), _own_seconds(answers))
+
+
+def _own_seconds(answers: Iterable[Statistics]) -> dict[str, float]:
+    """The time that each replica's rates are over: what it told the one, and what it told the other."""
+    seconds: dict[str, float] = defaultdict(float)
+    for answer in answers:
+        of_one = {
+            each.series.replica: each.tally.request_count / each.requests_per_second
+            for each in answer.versions
+            if each.series.replica and each.requests_per_second
+        }
+        for replica, own in of_one.items():
+            seconds[replica] += own
+    return seconds
 
 
 def _tallies(answers: Iterable[Statistics]) -> dict[Series, Tally]:

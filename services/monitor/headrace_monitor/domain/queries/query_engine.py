@@ -97,6 +97,15 @@ class Statistics:
         """The time that counts are divided by, to get rates: what is covered of the time range."""
         return coverage.rate_seconds(self.covered, self.time_range.seconds)
 
+    def with_gaps(self, more: Iterable[Gap]) -> Statistics:
+        """The same with more gaps."""
+        return replace(self, gaps=(*self.gaps, *more))
+
+    def seen_by(self, query: Query) -> Statistics:
+        """The same without what the question is not about."""
+        versions = tuple(each for each in self.versions if query.matches(each.series))
+        return replace(self, versions=versions)
+
     def with_versions(
         self, tallies: Mapping[Series, Tally], of_replicas: Mapping[str, float] | None = None
     ) -> Statistics:
@@ -126,7 +135,7 @@ class QueryEngine:
         floors = self._ledger.windows.floors
         resolution = time_ranges.for_window(kept, start_ns, end_ns, now_ns, floors)
         time_range = time_ranges.time_range_of(resolution, start_ns, end_ns, now_ns)
-        return (await self.run_in_thread(lambda: self._answers(query, [time_range], moment)))[0]
+        return (await self._answered(query, [time_range], moment))[0]
 
     async def series(self, query: Query, step_ns: int = 0) -> list[Statistics]:
         """Give the statistics of each step, oldest first. Raises InvalidArgument (INVALID_QUERY)."""
@@ -136,6 +145,19 @@ class QueryEngine:
         kept = self._ledger.windows.resolutions
         floors = self._ledger.windows.floors
         steps = time_ranges.steps_of(kept, start_ns, end_ns, step_ns, moment.now_ns, floors)
+        return await self._answered(query, steps, moment)
+
+    async def own(self, query: Query, steps: list[TimeRange]) -> list[Statistics]:
+        """Give what this monitor was told of these steps. Raises InvalidArgument (INVALID_QUERY)."""
+        if steps[0].resolution not in self._ledger.windows.floors:
+            raise _invalid(
+                "stretches", f"are of windows that are not kept: {steps[0].resolution} s"
+            )
+        return await self.run_in_thread(lambda: self._answers(query, steps, self._clock()))
+
+    async def _answered(
+        self, query: Query, steps: list[TimeRange], moment: Moment
+    ) -> list[Statistics]:
         return await self.run_in_thread(lambda: self._answers(query, steps, moment))
 
     async def run_in_thread(self, work: Callable[[], Result]) -> Result:

@@ -29,6 +29,7 @@ class Reason(Enum):
     REPLICA_SILENT = "replica silent"
     REPORTS_MISSING = "reports missing"
     VERSIONS_FOLDED = "versions folded"
+    MONITOR_AWAY = "monitor away"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ class Gap:
     replica: str = ""
     boot_id: str = ""
     missing_reports: int = 0
+    monitor: str = ""
+    """The monitor that did not answer."""
 
     def belongs_to(self, start_ns: int, end_ns: int) -> bool:
         """True where it overlaps with this time range."""

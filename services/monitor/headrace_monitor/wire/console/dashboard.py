@@ -125,6 +125,7 @@ def statistics_to_json(statistics: Statistics) -> dict[str, object]:
                 "end": gap.end_ns / NANOSECONDS,
                 "replica": gap.replica,
                 "missing_reports": gap.missing_reports,
+                "monitor": gap.monitor,
             }
             for gap in statistics.gaps
         ],

@@ -225,6 +225,7 @@ def _gap_to_proto(gap: Gap) -> pb.Gap:
         replica=gap.replica,
         boot_id=gap.boot_id,
         missing_reports=gap.missing_reports,
+        monitor=gap.monitor,
     )
 
 

@@ -101,4 +101,5 @@ def gap_json(gap: Gap) -> dict[str, object]:
         "end": gap.end_ns / NANOSECONDS,
         "replica": gap.replica,
         "missing_reports": gap.missing_reports,
+        "monitor": gap.monitor,
     }

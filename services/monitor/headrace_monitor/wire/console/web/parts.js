@@ -135,6 +135,7 @@ const GAPS = {
   REPLICA_SILENT: "is silent",
   REPORTS_MISSING: "has reports that are missing",
   VERSIONS_FOLDED: "versions beyond the limit count as _other",
+  MONITOR_AWAY: "does not answer, and knows of other replicas",
 };
 
 // What the figures do not cover.
@@ -142,6 +143,7 @@ export function Gaps({ gaps }) {
   if (!gaps?.length) return null;
   const told = gaps.slice(0, 4).map((gap) => {
     const reason = GAPS[String(gap.reason).toUpperCase().replaceAll(" ", "_")] || gap.reason;
+    if (gap.monitor) return `the monitor ${gap.monitor} ${reason}`;
     return gap.replica ? `${gap.replica} ${reason} (since ${time(gap.start)})` : reason;
   });
   return html`<div class="note warn"><span><strong>These figures are incomplete:</strong> ${told.join("; ")}${gaps.length > 4 ? `; and ${gaps.length - 4} more` : ""}.</span></div>`;
