@@ -35,6 +35,7 @@ MODULES: Mapping[str, str] = {
     "embed": "embed",
     "rerank": "rerank",
     "compare": "compare",
+    "replay": "replay",
     "top": "top",
     "drift": "drift",
     "quality": "quality",

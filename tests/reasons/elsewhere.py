@@ -78,7 +78,7 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
     ),
     Elsewhere(
         "Said at a start, and by a command that reads files; tests/rpc/test_payload_log.py has them.",
-        ("headrace/payload_log/",),
+        ("headrace/payload_log/", "headrace/cli/replay.py"),
         frozenset(["PARQUET_MISSING", "PAYLOAD_LOG_UNREADABLE"]),
     ),
     Elsewhere(
