@@ -66,6 +66,8 @@ def _alerts(rule: AnyRule) -> Iterator[list[str]]:
         case Objective():
             for window in rule.burn:
                 yield _alert(rule, _burn(rule, window), window.severity, part=window.long)
+        case Errors(by="slice"):
+            return  # the metrics do not tell slices apart
         case Errors():
             yield _alert(rule, _share_of_errors(rule))
         case Latency():

@@ -124,6 +124,10 @@ class Errors(Rule, tag="errors", frozen=True, kw_only=True):
     """Patterns of reasons; none: all that are not the callers' mistakes."""
     except_reasons: tuple[str, ...] = ()
     """Patterns of reasons that are left out."""
+    by: Literal["version", "slice"] = "version"
+    """slice: of each slice that replicas tell apart, where its share is twice that of its version, too."""
+    slices: tuple[str, ...] = ()
+    """Patterns of slices, with by = "slice"; none: all."""
     window: str = "5m"
     min_requests: int = 20
 

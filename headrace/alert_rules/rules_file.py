@@ -18,6 +18,7 @@ from headrace.alert_rules.rules import (
     AnyRule,
     BurnWindow,
     Drift,
+    Errors,
     Objective,
     Quality,
 )
@@ -171,6 +172,8 @@ def _problems_of(rule: AnyRule) -> Iterator[str]:
             yield from (problem for window in rule.burn for problem in _problems_of_window(window))
         case Quality() if rule.below is None and rule.drop is None:
             yield "give below, or drop"
+        case Errors() if rule.slices and rule.by != "slice":
+            yield 'slices: give by = "slice", too'
         case Drift() if rule.min_fields < 1:
             yield "min_fields: must be 1 or more"
     for key in _SHARES:

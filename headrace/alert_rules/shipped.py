@@ -34,6 +34,17 @@ SHIPPED: tuple[AnyRule, ...] = (
         look_at="Add replicas or instances, or have callers send less: `headrace top NAME` shows how long "
         "requests wait.",
     ),
+    Errors(
+        name="slice-failing",
+        severity="ticket",
+        by="slice",
+        above=0.05,
+        min_requests=50,
+        hold="2m",
+        except_reasons=tuple(sorted(OVERLOAD)),
+        summary="over 5 % of the requests of one slice end with an error, and few of the others do",
+        look_at="Look at the reasons, and at what callers of the slice send that others do not.",
+    ),
     Drift(
         name="data-drift",
         severity="ticket",

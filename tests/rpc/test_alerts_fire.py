@@ -22,7 +22,7 @@ from headrace.state.records import LoadState, ReplicaRecord
 from headrace_inference.adapters.presence import PresenceWriter
 from tests.rpc.alerting import RULES, Receiver, Scene, alerting, receiving
 from tests.rpc.held_models import Models
-from tests.rpc.monitors import SECOND, report
+from tests.rpc.monitors import MILLISECOND, SECOND, histogram_of, report, telemetry
 from tests.rpc.registry_fixtures import onnx_file, push, running_registry
 
 PENDING, FIRING = pb.ALERT_STATE_PENDING, pb.ALERT_STATE_FIRING
@@ -99,6 +99,47 @@ async def test_a_version_that_refuses_for_want_of_room(tmp_path: Path) -> None:
         await scene.evaluated()
         assert [] == await scene.states()
         assert [("version-overloaded", "resolved")] == await hook.told()
+
+
+def _of_slice(name: str, good: int, failed: int) -> list[telemetry_pb2.PartMeasure]:
+    times = histogram_of([MILLISECOND] * good)
+    measures = [telemetry_pb2.Measure(name="total", histogram=times)]
+    if failed:
+        counts = telemetry_pb2.CountsByLabel(counts={"RUN_FAILED": failed})
+        measures.append(telemetry_pb2.Measure(name="error_counts", labels=counts))
+    return [telemetry_pb2.PartMeasure(label="slice", value=name, measure=each) for each in measures]
+
+
+async def test_errors_in_one_slice_are_told_with_its_name(tmp_path: Path) -> None:
+    """One in a hundred requests fails, and all of them are of one slice."""
+
+    async def serve(seconds: int, failed: int) -> None:
+        for _ in range(seconds // 4):
+            scene.clock.pass_by(4 * SECOND)
+            counted = telemetry([MILLISECOND] * (1200 - failed))
+            if failed:
+                counted.error_counts["RUN_FAILED"] = failed
+            counted.parts.extend(_of_slice("header x-region=eu", 100 - failed, failed))
+            counted.parts.extend(_of_slice("header x-region=us", 1100, 0))
+            await scene.report(counted)
+
+    async with receiving() as hook, alerting(tmp_path) as scene:
+        await scene.apply(RULES.format(url=hook.url))
+        await serve(8, 0)
+        await scene.evaluated()
+        assert [] == await scene.states()
+        await serve(60, 11)
+        await scene.evaluated()
+        await serve(120, 11)
+        await scene.evaluated()
+        assert [("slice-failing", "firing")] == await hook.told()
+        alert = await scene.only()
+        assert ["header x-region=eu"] == list(alert.slices)
+        assert {"RUN_FAILED": 11 * 45} == dict(alert.reasons)
+        await serve(320, 0)
+        await scene.evaluated()
+        await serve(124, 0)
+        assert [("slice-failing", "resolved")] == await hook.told()
 
 
 async def test_a_watch_tells_every_change_and_ends_with_the_monitor(tmp_path: Path) -> None:

@@ -9,6 +9,18 @@ from typing import NamedTuple, Protocol
 from headrace_monitor.domain.drift.findings import Finding
 
 
+class SliceCounts(NamedTuple):
+    """What a version did for the requests of a slice."""
+
+    requests: int
+    errors: Mapping[str, int]
+
+
+def no_slices() -> Mapping[str, SliceCounts]:
+    """None are told apart."""
+    return {}
+
+
 class ServiceCounts(NamedTuple):
     """What a version did in a window."""
 
@@ -19,6 +31,8 @@ class ServiceCounts(NamedTuple):
     """The share of well answered requests that took at most so many seconds."""
     quantile: Callable[[float], float]
     """The latency in seconds that a share of them stayed at or below."""
+    slices: Callable[[], Mapping[str, SliceCounts]] = no_slices
+    """By slice, where replicas tell those apart."""
 
 
 @dataclass(frozen=True, slots=True)

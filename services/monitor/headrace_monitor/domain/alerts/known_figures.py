@@ -14,16 +14,19 @@ from headrace_monitor.domain.alerts.figures import (
     ReplicaGap,
     ServiceCounts,
     ServiceWindow,
+    SliceCounts,
     UnreadyVersion,
 )
 from headrace_monitor.domain.alerts.presence_checks import LOST, MISSING, SILENT
 from headrace_monitor.domain.catalog.catalog import Catalog, CatalogModel, Holding, Snapshot
 from headrace_monitor.domain.clock import Clock, Moment
 from headrace_monitor.domain.ledger.ledger import Ledger
+from headrace_monitor.domain.queries.parts import parts_of
 from headrace_monitor.domain.queries.query_engine import Query, QueryEngine, VersionStatistics
 from headrace_monitor.domain.replicas.gaps import Gap, Reason, gaps_of_sessions
 from headrace_monitor.domain.replicas.replica_sessions import ReplicaSession, SessionKey
 from headrace_monitor.domain.telemetry.report import NANOSECONDS
+from headrace_monitor.domain.telemetry.tally import Tally
 
 _NAMES = {
     Reason.REPLICA_LOST: LOST,
@@ -144,7 +147,15 @@ def _counts(each: VersionStatistics) -> ServiceCounts:
         errors,
         partial(_share_within, times),
         lambda quantile: times.quantile_ns(quantile) / NANOSECONDS,
+        partial(_slices, tally),
     )
+
+
+def _slices(tally: Tally) -> Mapping[str, SliceCounts]:
+    return {
+        each.part.value: SliceCounts(each.success_count + sum(each.errors.values()), each.errors)
+        for each in parts_of(tally, ("slice",))
+    }
 
 
 def _share_within(times: Histogram, seconds: float) -> float:

@@ -15,11 +15,14 @@ from headrace_monitor.domain.alerts.alerts import (
     Observation,
     Subject,
 )
-from headrace_monitor.domain.alerts.figures import ServiceCounts, ServiceWindow
+from headrace_monitor.domain.alerts.figures import ServiceCounts, ServiceWindow, SliceCounts
 from headrace_monitor.domain.alerts.states import Look
 
 NEAR = 0.9
 """An alert that fires goes on until its value is below this part of its threshold: so it does not flap."""
+
+STANDS_OUT = 2.0
+"""A slice fails by itself where its share of errors is so many times that of all of its version."""
 
 Windows = Mapping[float, ServiceWindow]
 """By length in seconds."""
@@ -63,6 +66,8 @@ def look_at_requests(rule: Objective | Errors | Latency, windows: Windows) -> Lo
             seen = tuple(_burn_observations(rule, windows))
             short = [windows[seconds_of(window.short)] for window in rule.burn]
             return Look(rule, seen, is_known=all(window.is_whole for window in short))
+        case Errors(by="slice"):
+            return _look_at_slices(rule, windows[seconds_of(rule.window)])
         case Errors():
             return _look(rule, windows[seconds_of(rule.window)], rule.min_requests, _errors)
         case Latency():
@@ -205,7 +210,35 @@ def _look(rule: Errors | Latency, window: ServiceWindow, least: int, check: _Che
     return Look(rule, tuple(seen), is_known=window.is_whole)
 
 
-def _errors(rule: AnyRule, subject: Subject, counts: ServiceCounts) -> Observation | None:
+def _look_at_slices(rule: Errors, window: ServiceWindow) -> Look:
+    seen: list[Observation] = []
+    for (model, version), counts in window.versions.items():
+        if not counts.requests or not rule.is_about(model, version):
+            continue
+        usual = STANDS_OUT * sum(_wanted(rule, counts.errors).values()) / counts.requests
+        for name, part in counts.slices().items():
+            if part.requests >= rule.min_requests and fits(rule.slices, name):
+                seen += _look_at_slice(
+                    rule, window, Subject(model, version, part=name), part, usual
+                )
+    return Look(rule, tuple(seen), is_known=window.is_whole)
+
+
+def _look_at_slice(
+    rule: Errors, window: ServiceWindow, subject: Subject, part: SliceCounts, usual: float
+) -> Iterator[Observation]:
+    found = _errors(rule, subject, part)
+    if found is not None and found.value >= usual:
+        finding = f"{found.finding}, in {subject.part}"
+        named = replace(found, finding=finding, slices=(subject.part,))
+        yield _with(named, window.incomplete)
+    elif not window.is_whole:
+        yield Observation(subject, Level.CLEAR)
+
+
+def _errors(
+    rule: AnyRule, subject: Subject, counts: ServiceCounts | SliceCounts
+) -> Observation | None:
     assert isinstance(rule, Errors)
     reasons = _wanted(rule, counts.errors)
     share = sum(reasons.values()) / counts.requests
