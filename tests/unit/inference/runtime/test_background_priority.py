@@ -54,7 +54,7 @@ def test_the_opening_thread_gives_way_and_those_that_will_serve_do_not(
         runner, opener = loading.submit(open_it).result()
         started = threads() - before
 
-    assert (own + expected, own) == (opener, niceness())
+    assert (min(19, own + expected), own) == (opener, niceness())
     assert [own, own] == [niceness(thread) for thread in started]
     assert [os.sched_getaffinity(0)] * 2 == [os.sched_getaffinity(thread) for thread in started]
     assert (1, 2) == runner.run([np.ones((1, 2), np.float32)])[0].shape

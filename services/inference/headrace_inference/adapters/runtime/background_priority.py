@@ -14,6 +14,10 @@ NICENESS = 10
 """A tenth of a core's share against a thread that serves; all of a core that nobody else wants."""
 
 _TASKS = Path("/proc/self/task")
+_GIVEN_WAY = (
+    min(19, os.getpriority(os.PRIO_PROCESS, 0) + NICENESS) if sys.platform == "linux" else 0
+)
+"""Counted from what this process began with: whoever starts it with `nice` means all of it."""
 
 
 def give_way() -> None:
@@ -22,7 +26,7 @@ def give_way() -> None:
     Threads that it starts from now on have the same. Only Linux knows priorities of threads.
     """
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _GIVEN_WAY)
 
 
 def lower_priority_after_threads_started() -> Iterator[str]:
