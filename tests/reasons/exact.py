@@ -90,6 +90,13 @@ class ExactClient:
         """ModelStreamInfer, of one request."""
         return await told_by(self._stream(iter([payload]), metadata=_AS_STATUS, **options))
 
+    def open_stream(self) -> Any:
+        """A stream on which nothing is written yet.
+
+        grpc.aio tells INTERNAL, and not the status, where a stream has ended before a message is written.
+        """
+        return self._stream(metadata=_AS_STATUS)
+
     async def post(self, asked: Rest) -> Told:
         """A POST."""
         return await self.request(

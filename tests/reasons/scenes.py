@@ -20,7 +20,7 @@ from headrace.state.catalog import Catalog
 from headrace.state.records import QueuePolicy, ServingConfig, WarmUp
 from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
 from headrace_inference.domain.scheduling.instance_pool import InstancePool
-from tests.reasons.exact import Told
+from tests.reasons.exact import Told, told_by
 from tests.reasons.messages import (
     ECHO,
     asked,
@@ -292,11 +292,15 @@ async def by_hand(site: Site, start: bytes, sent: bytes) -> Told:
 
 
 async def stopping_streams(folder: Path, front: str, look: Look) -> None:
-    """What a stream is told that is open when the replica is told to stop."""
+    """What a stream is told that is open when the replica is told to stop, and one that comes later."""
     async with serving(folder, echo(Datatype.FP32), front=front) as site:
+        early = site.client.open_stream()
+        await early.write(asked().SerializeToString())
+        await anext(aiter(early))
         site.replica.stopping.set()
-        payload = asked().SerializeToString()
-        await look(site, "REPLICA_STOPPING", "stream", partial(site.client.stream, payload))
+        await look(site, "REPLICA_STOPPING", "stream", partial(told_by, early))
+        late = site.client.open_stream()
+        await look(site, "REPLICA_STOPPING", "stream", partial(told_by, late))
 
 
 async def loads_on_request(folder: Path, front: str, look: Look) -> None:
