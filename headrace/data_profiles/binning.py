@@ -34,8 +34,10 @@ def bin_count(bins: Bins) -> int:
 
 
 def places_of(bins: Bins, values: Values) -> Places:
-    """The bin of each value."""
+    """The bin of each value. Raises ValueError for texts where bins are of numbers."""
     if values.dtype == object:
+        if bins.kind is not BinKind.LABELS:
+            raise ValueError("texts are in no bins of numbers")
         return _text_places(bins.labels, values)
     if bins.kind is BinKind.FLOAT_BITS:
         return float_bit_places(values)

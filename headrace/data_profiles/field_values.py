@@ -56,8 +56,8 @@ def values_of(
 
 def tensor_values(rows: Rows) -> Mapping[str, Values]:
     """Norm, mean, deviation and projections of whole rows; a row with a NaN has none."""
-    numbers = rows.astype(np.float32, copy=False)
     with np.errstate(invalid="ignore", over="ignore"):
+        numbers = rows.astype(np.float32, copy=False)
         if not numbers.shape[1]:
             missing = np.full(len(numbers), np.nan, np.float32)
             means, deviations, norms = missing, missing, missing
@@ -75,11 +75,12 @@ def class_values(rows: Rows, labels: Sequence[str] = ()) -> Mapping[str, Values]
     weights = rows.astype(np.float64, copy=False)
     best = np.argmax(np.where(np.isnan(weights), -np.inf, weights), axis=1)
     chosen = weights[np.arange(len(weights)), best]
-    is_share = (weights >= 0).all(axis=1) & (abs(weights.sum(axis=1) - 1) < _SUMS_TO_ONE)
     with np.errstate(invalid="ignore", over="ignore"):
+        is_share = (weights >= 0).all(axis=1) & (abs(weights.sum(axis=1) - 1) < _SUMS_TO_ONE)
         softmax = 1 / np.exp(weights - chosen[:, np.newaxis]).sum(axis=1)
     confidence = np.where(is_share, chosen, softmax)
-    names = np.array(labels or [str(at) for at in range(weights.shape[1])], object)
+    count = weights.shape[1]
+    names = np.array(labels if len(labels) == count else list(map(str, range(count))), object)
     classes = names[best]
     classes[np.isnan(weights).any(axis=1)] = ""
     return {CLASS: classes, CONFIDENCE: confidence}

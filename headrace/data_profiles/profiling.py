@@ -69,7 +69,8 @@ class RowProfiler:
         if array is None:
             return np.broadcast_to(group.offsets + MISSING, (rows, len(group.keys)))
         columns = rows_of(array)
-        if group.columns is not None and group.columns[-1] < columns.shape[1]:
+        is_there = group.columns is not None and group.columns[-1] < columns.shape[1]
+        if is_there and array.dtype.kind not in "OSU":
             return float_bit_places(columns[:, group.columns]) + group.offsets
         return self._places_by_field(group, columns)
 
@@ -78,12 +79,9 @@ class RowProfiler:
         labels = self.labels.get(group.source[1], ())
         at = 0
         for field in group.fields:
-            values: Mapping[str, Array] = {}
-            if field.column < columns.shape[1] and (columns.shape[1] or field.column < 0):
-                values = values_of(field, columns, labels, field.aspects)
-            for aspect, bins in field.aspects.items():
-                has = aspect in values
-                found[:, at] = places_of(bins, values[aspect]) if has else MISSING
+            places = _places_of_field(field, columns, labels)
+            for aspect in field.aspects:
+                found[:, at] = places.get(aspect, MISSING)
                 at += 1
         return found + group.offsets
 
@@ -172,6 +170,27 @@ def _group(source: tuple[Place, str], fields: tuple[FieldLayout, ...]) -> _Group
         int(offsets[-1]),
         columns,
     )
+
+
+def _places_of_field(
+    field: FieldLayout, columns: Array, labels: Sequence[str]
+) -> Mapping[str, Places]:
+    """The bins of a field's values, by aspect; none where a tensor has no such values.
+
+    A reference may be of rows of another shape or of other types: what cannot be read as it says is
+    missing, and costs no other field.
+    """
+    if field.column >= columns.shape[1] or not (columns.shape[1] or field.kind is FieldKind.TENSOR):
+        return {}
+    try:
+        values = values_of(field, columns, labels, field.aspects)
+        return {
+            aspect: places_of(bins, values[aspect])
+            for aspect, bins in field.aspects.items()
+            if aspect in values
+        }
+    except (ValueError, TypeError):
+        return {}
 
 
 def _places_of_lengths(group: _Group, lengths: Mapping[str, Array], rows: int) -> Places:

@@ -220,3 +220,36 @@ def test_profiles_travel_as_messages() -> None:
     message.counts[0].bins[-1] = BIN_COUNT
     with pytest.raises(ValueError, match="there is no bin"):
         profile_from_proto(message, layout)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        np.zeros((5, 0), np.float32),
+        np.full((5, 3), b"text", object),
+        np.zeros((5, 300), np.float16),
+        np.full(5, 1e308),
+        np.zeros((5, 3, 2), np.uint8),
+    ],
+)
+def test_rows_that_are_not_as_the_bins_say_are_missing_and_cost_no_others(
+    rows: npt.NDArray[Any],
+) -> None:
+    """As where a reference is of rows of another shape, or a label file of other classes."""
+    labels = {"scores": ("a", "b", "c")}
+    fields = [
+        *tensor_fields(Place.INPUT, "x", 1, is_text=False, is_float=True),
+        *tensor_fields(Place.INPUT, "columns", 3, is_text=False, is_float=True),
+        *tensor_fields(Place.INPUT, "text", 1, is_text=True, is_float=False),
+        *tensor_fields(Place.OUTPUT, "scores", 3, is_text=False, is_float=True, labels="abc"),
+        *tensor_fields(Place.OUTPUT, "all", None, is_text=False, is_float=True),
+        *tensor_fields(Place.OUTPUT, "good", 1, is_text=False, is_float=True),
+    ]
+    profiler = RowProfiler(Layout(tuple(fields)), labels)
+    tensors = {(field.place, field.tensor): rows for field in fields}
+    tensors[Place.OUTPUT, "good"] = np.arange(5, dtype=np.float32)
+    tally = profiler.tally()
+    tally.add(profiler.binned(tensors, {}, 5))
+    found = tally.profile(5)
+    assert {5} == {int(counts.sum()) for counts in found.counts.values()}
+    assert 5 == len(filled(found, "output good"))
