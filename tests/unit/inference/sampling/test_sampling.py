@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+import pytest
 
 from headrace.state.records import VersionRecord
 from headrace.telemetry.sampled_ids import is_sampled
 from headrace_inference.domain.sampling.budget import BYTES_PER_SECOND, Demand, allotments
+from headrace_inference.domain.sampling.copying import size_of
 from headrace_inference.domain.sampling.rows import SampledRows
 from headrace_inference.domain.sampling.sampler import TICK_SECONDS, Sampler
 from headrace_inference.domain.sampling.slices import slicings
@@ -264,3 +267,62 @@ def test_a_version_that_runs_has_its_rows_sampled() -> None:
     assert sink.outputs["a"][0].tolist() == rows.outputs[0].tolist()  # type: ignore[union-attr]
     assert "" == rows.requests[0].id
     assert record is rows.record
+
+
+def one_request(inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> BatchResult:
+    """A run of a request to a version that does not batch: its tensors are one row, of any shape."""
+    made = result(LOADED, 0, [1], [Caller(id_text="a")])
+    return BatchResult(made.requests, list(outputs), [0, 1], (0, 0, 0), list(inputs))
+
+
+def test_tensors_that_turn_keep_all_their_numbers() -> None:
+    """[1, 4] after [4, 1] has as many numbers, and is no row of the same shape."""
+    seen = Collected()
+    sampler = Sampler(FakeClock(), 1000, SamplingRules(), [seen])
+    version_sampler = opened(sampler)
+    for shape in [(1, 4), (1, 4), (4, 1), (2, 2), (1, 4), (4,), (1, 1, 4)]:
+        tensor = np.arange(4, dtype=np.float32).reshape(shape)
+        version_sampler.look_at(one_request([tensor], [tensor * 10]), 1)
+    sampler.tick()
+    found = [rows for rows in seen.taken for _ in range(len(rows))]
+    assert 7 == len(found)
+    for rows in seen.taken:
+        for numbers, factor in ((rows.inputs[0], 1), (rows.outputs[0], 10)):
+            assert numbers is not None
+            assert [[0, factor, 2 * factor, 3 * factor]] * len(rows) == numbers.reshape(
+                len(rows), -1
+            ).tolist()
+
+
+def test_rows_that_are_huge_are_counted_and_not_copied() -> None:
+    """Nobody waits until a gigabyte is copied, by the budget or by an id."""
+    seen, by_id = Collected(), Collected()
+    sampler = Sampler(FakeClock(), 1000, SamplingRules(id_share=1.0), [seen], [by_id])
+    version_sampler = opened(sampler)
+    huge = np.broadcast_to(np.float32(1), (1, 2**28))
+    small = np.ones((1, 2), np.float32)
+    version_sampler.look_at(one_request([small], [huge]), 1)
+    version_sampler.look_at(one_request([small], [small]), 1)
+    sampler.tick()
+    assert 2 == seen.rows_seen
+    assert [2] == [size_of(rows.outputs) // small.itemsize for rows in by_id.taken]
+    assert 1 == sampler.dropped_by_id
+    assert [2] == [size_of(rows.outputs) // small.itemsize for rows in seen.taken]
+
+
+def test_rows_that_nobody_can_copy_cost_no_answer_and_no_others(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Such as the items of a sequence; the next rows are looked at once the budget is divided anew."""
+    seen = Collected()
+    sampler = Sampler(FakeClock(), 1000, SamplingRules(), [seen])
+    version_sampler = opened(sampler)
+    for _ in range(3):
+        odd: Any = [[1.0, 2.0]]
+        version_sampler.look_at(one_request([odd], [odd]), 1)
+        sampler.tick()
+    assert 1 == len(caplog.records)
+    run(version_sampler, 1, 5)
+    sampler.tick()
+    assert 5 == len(seen.values)
+    assert 8 == seen.rows_seen

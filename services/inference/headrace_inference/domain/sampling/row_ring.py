@@ -44,7 +44,7 @@ class RowRing:
             for kept, size, array in zip(
                 self._arrays, self._sizes, (*inputs, *outputs), strict=True
             ):
-                if array is None or array.size != size * rows:
+                if array is None or array.size != size * rows or len(array) != rows:
                     return False
                 place = at
                 for start, end in spans:
@@ -53,6 +53,7 @@ class RowRing:
         except (
             ValueError,
             IndexError,
+            TypeError,
         ):  # as many elements in another shape, or another number of tensors
             return False
         self.count = place

@@ -96,7 +96,7 @@ class Sampler:
         self._ticked_ns = now
         drained = [_drain(version) for version in versions]
         for version, what in zip(versions, drained, strict=True):
-            self._hand_on(version, what)
+            self._try_to_hand_on(version, what)
             if version.is_closed and not what.seen:
                 with self._lock:
                     del self._versions[version]
@@ -117,6 +117,13 @@ class Sampler:
             expected = version.expected_rows = max(demand.rows, version.expected_rows / _REMEMBERED)
             with version.lock:
                 version.allot(allotted, min(1.0, allotted / expected) if expected else 1.0)
+
+    def _try_to_hand_on(self, version: VersionSampler, what: Drained) -> None:
+        """A version whose rows are odd costs no other version its turn."""
+        try:
+            self._hand_on(version, what)
+        except Exception:
+            logger.exception("rows were not looked at", extra={"version": version.record.key})
 
     def _hand_on(self, version: VersionSampler, what: Drained) -> None:
         self.dropped_by_id += what.dropped_by_id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import random
 from bisect import bisect_right
@@ -21,6 +22,8 @@ from headrace_inference.domain.sampling.slices import Slicing
 from headrace_inference.domain.sampling.taken_rows import RowMaker, Said, TakenRows, said_by
 from headrace_inference.domain.scheduling.requests import Asked, BatchResult
 
+logger = logging.getLogger(__name__)
+
 NEVER = math.inf
 TOGETHER = 8
 """Rows that follow one another are taken together: the first costs a run 10 us in cold caches, others 1."""
@@ -33,6 +36,9 @@ EXAMPLE_ROWS = 8
 
 MAX_EXAMPLE_BYTES = 2**20
 """Of those, as large as rows were so far."""
+
+MAX_ROW_BYTES = 64 * 2**20
+"""Copied in 15 ms; whose rows are larger has none of them looked at."""
 
 MAX_WAITING_BYTES = 8 * 2**20
 """Of rows of one version that were taken by their ids and wait for the thread; more are dropped."""
@@ -119,13 +125,14 @@ class VersionSampler:
         self._examples_left = EXAMPLE_ROWS if rules.has_examples else 0
         self._passed_ids = 0.0
         """Rows of requests whose ids were not looked at, of which the share is dropped."""
+        self._has_failed = False
         self._waiting = Drained()
         self._random = random.Random()  # noqa: S311  # chooses rows, and keeps no secret
         self.allot(allotted, 1.0)
 
     def allot(self, rows: float, probability: float) -> None:
         """From now on take rows by this probability, and until this is called again so many at most."""
-        self._most = 2 * rows + SLACK_ROWS if rows else 0.0
+        self._most = 2 * rows + _slack(self._waiting.row_bytes) if rows else 0.0
         self._set_probability(probability if rows else 0.0)
 
     def _set_probability(self, probability: float) -> None:
@@ -143,12 +150,24 @@ class VersionSampler:
     def look_at(self, result: BatchResult, rows: int) -> None:
         """Copy rows of a run of so many, if it is the turn of any."""
         self._seen += rows
-        if self._next >= rows:
-            self._next -= rows
-        else:
-            self._take(result, rows)
-        if self._share and (self._has_ids or self._sees_id(result)):
-            self._take_by_id(result, rows)
+        try:
+            if self._next >= rows:
+                self._next -= rows
+            else:
+                self._take(result, rows)
+            if self._share and (self._has_ids or self._sees_id(result)):
+                self._take_by_id(result, rows)
+        except Exception as error:  # noqa: BLE001  # odd rows cost their profiles, and no answer
+            self._give_up(error)
+
+    def _give_up(self, error: Exception) -> None:
+        """Look at none of the next rows, until the budget is divided anew."""
+        self._next, self._id_left = NEVER, 0.0
+        if not self._has_failed:
+            self._has_failed = True
+            logger.error(
+                "rows were not looked at", exc_info=error, extra={"version": self.record.key}
+            )
 
     def _sees_id(self, result: BatchResult) -> bool:
         """Look at the first request alone: to ask each of many without ids takes 3 % of their time."""
@@ -200,7 +219,7 @@ class VersionSampler:
             self._learn_size(result, rows)
         self._make_room(rows)
         spans = self._spans(rows)
-        if not spans:
+        if not spans or _are_huge(result, rows):
             return
         ring = self._ring
         if (
@@ -264,7 +283,9 @@ class VersionSampler:
         """Of the first run, so that large rows are few from the beginning."""
         size = size_of(result.inputs) + size_of(result.outputs)
         self._waiting.row_bytes = max(1.0, size / max(1, rows))
-        self._most = min(self._most, FIRST_BYTES / self._waiting.row_bytes + SLACK_ROWS)
+        self._most = min(
+            self._most, FIRST_BYTES / self._waiting.row_bytes + _slack(self._waiting.row_bytes)
+        )
 
     def _take_by_id(self, result: BatchResult, rows: int) -> None:
         """Take the requests that are among the share by their ids, with all of their rows."""
@@ -289,7 +310,7 @@ class VersionSampler:
             return
         if self._examples_left:
             self._take_examples(result, places, rows)
-        if self._id_bytes > MAX_WAITING_BYTES:
+        if self._id_bytes > MAX_WAITING_BYTES or _are_huge(result, rows):
             self._waiting.dropped_by_id += len(places)
             return
         self._id_left -= len(places)
@@ -324,6 +345,17 @@ class VersionSampler:
             numbers,
             probability=self._probability,
         )
+
+
+def _slack(row_bytes: float) -> int:
+    """Over what a version may take: some rows, of large ones one."""
+    return SLACK_ROWS if SLACK_ROWS * row_bytes <= FIRST_BYTES else 1
+
+
+def _are_huge(result: BatchResult, rows: int) -> bool:
+    most = MAX_ROW_BYTES * max(1, rows)
+    arrays = (*result.inputs, *result.outputs)
+    return any(array is not None and array.nbytes > most for array in arrays)
 
 
 def _origins(result: BatchResult, places: Sequence[int]) -> tuple[list[Said], list[int]]:
