@@ -302,6 +302,7 @@ def test_rows_that_are_huge_are_counted_and_not_copied() -> None:
     huge = np.broadcast_to(np.float32(1), (1, 2**28))
     small = np.ones((1, 2), np.float32)
     version_sampler.look_at(one_request([small], [huge]), 1)
+    sampler.tick()
     version_sampler.look_at(one_request([small], [small]), 1)
     sampler.tick()
     assert 2 == seen.rows_seen
@@ -326,3 +327,25 @@ def test_rows_that_nobody_can_copy_cost_no_answer_and_no_others(
     sampler.tick()
     assert 5 == len(seen.values)
     assert 8 == seen.rows_seen
+
+
+def test_rows_cost_what_they_have_and_not_what_the_first_had() -> None:
+    """A version that begins with small rows is no way around the bytes a second, nor are its large ones
+    for ever a reason to look at few small ones."""
+    seen, clock = Collected(), FakeClock()
+    sampler = Sampler(clock, 1000, SamplingRules(), [seen])
+    version_sampler = opened(sampler)
+    small, large = np.ones((1, 2), np.float32), np.ones((1, 2**18), np.float32)
+    version_sampler.look_at(one_request([small], [small]), 1)
+    for _ in range(400):
+        version_sampler.look_at(one_request([large], [small]), 1)
+    sampler.tick()
+    most = sum(size_of(rows.inputs) for rows in seen.taken)
+    assert 2**20 <= most <= 12 * 2**20
+    for _ in range(40):
+        clock.now_ns += int(TICK_SECONDS * 1e9)
+        seen.taken.clear()
+        for _ in range(200):
+            version_sampler.look_at(one_request([small], [small]), 1)
+        sampler.tick()
+    assert 200 == sum(len(rows) for rows in seen.taken)

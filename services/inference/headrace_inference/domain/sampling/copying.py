@@ -9,6 +9,9 @@ import numpy.typing as npt
 
 from headrace_inference.domain.scheduling.requests import Array
 
+MAX_ROW_BYTES = 64 * 2**20
+"""Copied in 15 ms; whose rows are larger has none of them looked at."""
+
 Places = npt.NDArray[np.intp]
 
 
@@ -39,6 +42,12 @@ def _copied(array: Array | None, places: Places, rows: int) -> Array | None:
 
 def _whole(array: Array | None, rows: int) -> Array | None:
     return array[np.newaxis].copy() if array is not None and rows == 1 else None
+
+
+def are_huge(arrays: Sequence[Array | None], rows: int) -> bool:
+    """Return whether rows have more than MAX_ROW_BYTES each in one of these arrays of numbers."""
+    most = MAX_ROW_BYTES * max(1, rows)
+    return any(array is not None and array.nbytes > most for array in arrays)
 
 
 def size_of(arrays: Sequence[Array | None]) -> int:

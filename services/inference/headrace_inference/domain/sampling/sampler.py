@@ -96,6 +96,7 @@ class Sampler:
         self._ticked_ns = now
         drained = [_drain(version) for version in versions]
         for version, what in zip(versions, drained, strict=True):
+            what.row_bytes = _row_bytes(what.taken) or what.row_bytes
             self._try_to_hand_on(version, what)
             if version.is_closed and not what.seen:
                 with self._lock:
@@ -112,11 +113,12 @@ class Sampler:
             for version, what in zip(versions, drained, strict=True)
         ]
         parts = allotments(demands, self._rate, TICK_SECONDS)
-        for version, demand, rows in zip(versions, demands, parts, strict=True):
+        for version, demand, rows, what in zip(versions, demands, parts, drained, strict=True):
             allotted = max(rows, part) if rows == demand.rows else rows
             expected = version.expected_rows = max(demand.rows, version.expected_rows / _REMEMBERED)
             with version.lock:
-                version.allot(allotted, min(1.0, allotted / expected) if expected else 1.0)
+                probability = min(1.0, allotted / expected) if expected else 1.0
+                version.allot(allotted, probability, what.row_bytes)
 
     def _try_to_hand_on(self, version: VersionSampler, what: Drained) -> None:
         """A version whose rows are odd costs no other version its turn."""
@@ -172,6 +174,11 @@ def chosen(rows: SampledRows, places: np.ndarray[tuple[int], np.dtype[np.intp]])
         outputs=copied(rows.outputs, places, len(rows)),
         lengths={name: lengths[places] for name, lengths in rows.lengths.items()},
     )
+
+
+def _row_bytes(taken: Sequence[TakenRows]) -> float:
+    """The bytes of a row, on the mean of these; 0 where there are none."""
+    return sum([one.size_bytes for one in taken]) / max(1, sum([one.rows for one in taken]))
 
 
 def _by_probability(taken: Sequence[TakenRows]) -> Iterator[Sequence[TakenRows]]:

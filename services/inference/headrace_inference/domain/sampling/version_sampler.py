@@ -16,7 +16,7 @@ from headrace.state.records import VersionRecord
 from headrace.telemetry.sampled_ids import is_sampled
 from headrace_inference.domain.clock import Clock
 from headrace_inference.domain.sampling.budget import FIRST_BYTES
-from headrace_inference.domain.sampling.copying import copied, copied_row, size_of
+from headrace_inference.domain.sampling.copying import are_huge, copied, copied_row, size_of
 from headrace_inference.domain.sampling.row_ring import RowRing
 from headrace_inference.domain.sampling.slices import Slicing
 from headrace_inference.domain.sampling.taken_rows import RowMaker, Said, TakenRows, said_by
@@ -37,11 +37,9 @@ EXAMPLE_ROWS = 8
 MAX_EXAMPLE_BYTES = 2**20
 """Of those, as large as rows were so far."""
 
-MAX_ROW_BYTES = 64 * 2**20
-"""Copied in 15 ms; whose rows are larger has none of them looked at."""
-
 MAX_WAITING_BYTES = 8 * 2**20
-"""Of rows of one version that were taken by their ids and wait for the thread; more are dropped."""
+"""Of rows of one version that were taken by their ids, or on their own, and wait for the thread; more are
+dropped."""
 
 
 def no_bound() -> float:
@@ -121,6 +119,8 @@ class VersionSampler:
         self._has_ids = False
         """Whether the first request of any run had an id: until then no other is asked for its own."""
         self._id_bytes = 0
+        self._apart_bytes = 0
+        """Of rows that were kept on their own since this was drained: they may be larger than the first."""
         self._id_left = rules.id_rows()
         self._examples_left = EXAMPLE_ROWS if rules.has_examples else 0
         self._passed_ids = 0.0
@@ -130,8 +130,12 @@ class VersionSampler:
         self._random = random.Random()  # noqa: S311  # chooses rows, and keeps no secret
         self.allot(allotted, 1.0)
 
-    def allot(self, rows: float, probability: float) -> None:
-        """From now on take rows by this probability, and until this is called again so many at most."""
+    def allot(self, rows: float, probability: float, row_bytes: float = 0.0) -> None:
+        """From now on take rows by this probability, and until this is called again so many at most.
+
+        `row_bytes` is what those had that were taken last; 0 where none were.
+        """
+        self._waiting.row_bytes = row_bytes or self._waiting.row_bytes
         self._most = 2 * rows + _slack(self._waiting.row_bytes) if rows else 0.0
         self._set_probability(probability if rows else 0.0)
 
@@ -193,7 +197,7 @@ class VersionSampler:
         drained.seen, drained.probability = self._seen, self._probability
         self._empty_ring(drained)
         drained.dropped_by_id += round(self._passed_ids * self._share)
-        self._seen, self._taken, self._id_bytes = 0, 0.0, 0
+        self._seen, self._taken, self._id_bytes, self._apart_bytes = 0, 0.0, 0, 0
         self._id_left, self._passed_ids = self._rules.id_rows(), 0.0
         self._examples_left = self._example_room()
         return drained
@@ -215,11 +219,12 @@ class VersionSampler:
                 self._ring_from.append((self._ring.count, probability))
 
     def _take(self, result: BatchResult, rows: int) -> None:
-        if not self._waiting.row_bytes:
+        huge = are_huge((*result.inputs, *result.outputs), rows)
+        if not (self._waiting.row_bytes or huge):
             self._learn_size(result, rows)
         self._make_room(rows)
         spans = self._spans(rows)
-        if not spans or _are_huge(result, rows):
+        if not spans or huge or self._apart_bytes > MAX_WAITING_BYTES:
             return
         ring = self._ring
         if (
@@ -250,9 +255,9 @@ class VersionSampler:
 
     def _take_apart(self, result: BatchResult, places: Sequence[int], rows: int) -> None:
         """Keep rows on their own that fit into no ring, and open one where there is none."""
-        self._waiting.taken.append(
-            self._copy(result, places, rows, inputs=True, said=self._is_sliced)
-        )
+        taken = self._copy(result, places, rows, inputs=True, said=self._is_sliced)
+        self._waiting.taken.append(taken)
+        self._apart_bytes += taken.size_bytes
         if self._ring is None and not self._is_sliced:
             inputs, outputs = result.inputs, result.outputs
             if RowRing.takes(inputs, outputs, rows):
@@ -308,9 +313,11 @@ class VersionSampler:
                     break
         if not places:
             return
-        if self._examples_left:
+        huge = are_huge(result.inputs, rows), are_huge(result.outputs, rows)
+        if self._examples_left and not any(huge):
             self._take_examples(result, places, rows)
-        if self._id_bytes > MAX_WAITING_BYTES or _are_huge(result, rows):
+        is_huge = huge[1] or (huge[0] and self._rules.id_inputs)
+        if is_huge or self._id_bytes > MAX_WAITING_BYTES:
             self._waiting.dropped_by_id += len(places)
             return
         self._id_left -= len(places)
@@ -350,12 +357,6 @@ class VersionSampler:
 def _slack(row_bytes: float) -> int:
     """Over what a version may take: some rows, of large ones one."""
     return SLACK_ROWS if SLACK_ROWS * row_bytes <= FIRST_BYTES else 1
-
-
-def _are_huge(result: BatchResult, rows: int) -> bool:
-    most = MAX_ROW_BYTES * max(1, rows)
-    arrays = (*result.inputs, *result.outputs)
-    return any(array is not None and array.nbytes > most for array in arrays)
 
 
 def _origins(result: BatchResult, places: Sequence[int]) -> tuple[list[Said], list[int]]:
