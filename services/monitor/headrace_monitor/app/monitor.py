@@ -21,6 +21,7 @@ from headrace.service.http.server import open_http_server
 from headrace.service.tls_serving import TlsMetrics, open_server_tls
 from headrace.tls.servers import ServerTls
 from headrace_monitor.adapters import metrics
+from headrace_monitor.adapters.otlp_metrics import open_otlp_metrics
 from headrace_monitor.app.books import make_books
 from headrace_monitor.app.console import make_console
 from headrace_monitor.app.ledger import open_ledger
@@ -67,7 +68,10 @@ async def open_monitor(
     Raises FailedPrecondition where its folder, its TLS files or one of its addresses cannot be used.
     """
     async with open_server_tls(settings) as tls, open_ledger(settings, times) as counted:
-        with open_call_spans(settings, "monitor") as spans:
+        with (
+            open_call_spans(settings, "monitor") as spans,
+            open_otlp_metrics(settings, counted.ledger),
+        ):
             books = make_books(settings)
             calls = CallMetrics(SERVICES, spans=spans)
             registry = metrics.build_registry(counted.ledger, counted.clock, calls)
