@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -12,6 +13,7 @@ import typer
 from headrace.cli import output
 from headrace.cli.command import Cli, command
 from headrace.cli.completion import model_names
+from headrace.cli.unknown_models import refuse_unknown
 
 if TYPE_CHECKING:
     from headrace.client import Distributions, Drift, FieldDrift, VersionDrift
@@ -81,8 +83,12 @@ async def drift(
             distributions=bool(field),
             stretch_seconds=STRETCHES[stretch],
         )
+        if not found.versions:
+            await refuse_unknown(client, model, version)
+    _check_field(found, field)
     shown = None if everything else SHOWN_AS_USUAL
-    cli.show(found, lambda: list(_views(found, name, shown)))
+    of = f"{name}, {part}," if part else name
+    cli.show(found, lambda: list(_views(found, of, shown)))
 
 
 def model_and_version(name: str) -> tuple[str, int]:
@@ -93,6 +99,15 @@ def model_and_version(name: str) -> tuple[str, int]:
     if slash and not (number.isdecimal() and int(number)):
         raise typer.BadParameter(f"{name!r} is not NAME or NAME/VERSION, as in digits/3")
     return check_model_name(model), int(number or 0)
+
+
+def _check_field(found: Drift, field: str) -> None:
+    """Raises typer.BadParameter where versions are compared, and none has the field that was asked for."""
+    compared = [each for each in found.versions if each.source]
+    if field and compared and not any(each.fields for each in compared):
+        raise typer.BadParameter(
+            f"there is no field {field!r}: `headrace drift {compared[0].model} --all` lists them"
+        )
 
 
 def _reset_line(name: str, count: int) -> str:
@@ -134,7 +149,11 @@ def _standing(version: VersionDrift) -> str:
     if version.untested:
         return "not compared: the memory for that is full (the monitor's setting drift_memory_mb)"
     if not version.source:
-        return f"{version.learnt_rows:,} first rows so far, with which later ones will be compared"
+        return (
+            f"{version.learnt_rows:,} first rows so far, with which later ones are compared from "
+            "10,000 rows and 10 minutes on, unless set otherwise\n"
+            f"(`headrace reference set {version.model}/{version.version} --samples FILE` compares at once)"
+        )
     reference = max((each.reference_rows for each in version.fields), default=0)
     origin = f" ({version.origin})" if version.origin else ""
     return (
@@ -145,13 +164,20 @@ def _standing(version: VersionDrift) -> str:
 
 def _fields(fields: Sequence[FieldDrift], shown: int | None) -> Iterator[Any]:
     off = [each for each in fields if each.findings]
-    usual = sorted(
-        (each for each in fields if not each.findings), key=lambda each: -each.evidence_share
-    )
+    usual = sorted((each for each in fields if not each.findings), key=_nearest_to_drift)
     rows = [row for each in off for row in _finding_rows(each)]
     yield output.table(COLUMNS, [*rows, *map(_usual_row, usual[:shown])])
     if shown is not None and len(usual) > shown:
-        yield f"({len(usual) - shown} more fields are as they were; --all shows them)"
+        left = len(usual) - shown
+        are = "fields are as they were" if left > 1 else "field is as it was"
+        yield f"({left} more {are}; --all shows them)"
+
+
+def _nearest_to_drift(field: FieldDrift) -> tuple[float, list[str | int]]:
+    """Order fields by their evidence; those that have the same by name, column 2 before column 10."""
+    parts: list[str | int] = list(re.split(r"(\d+)", field.field))
+    parts[1::2] = [int(each) for each in parts[1::2]]
+    return -field.evidence_share, parts
 
 
 def _finding_rows(field: FieldDrift) -> Iterator[tuple[object, ...]]:
@@ -163,7 +189,7 @@ def _finding_rows(field: FieldDrift) -> Iterator[tuple[object, ...]]:
             output.moment(each.since),
             f"{effects.psi:.2f}",
             _moved(effects.wasserstein),
-            each.rows,
+            f"{each.rows:,}",
             each.change,
         )
 
@@ -172,11 +198,11 @@ def _usual_row(field: FieldDrift) -> tuple[object, ...]:
     effects = field.effects
     return (
         _name(field),
-        "as it was",
+        "as it was" if field.rows else "no rows yet",
         "",
         f"{effects.psi:.2f}",
         _moved(effects.wasserstein),
-        field.rows,
+        f"{field.rows:,}",
         "",
     )
 
@@ -260,10 +286,16 @@ def _groups(both: Distributions) -> list[str]:
     if both.limits:
         low, high = both.limits[0], both.limits[-1]
         inner = [_range(left, right) for left, right in pairwise(both.limits)]
-        return ["missing", "infinite", f"below {low:.4g}", *inner, f"above {high:.4g}"]
+        return [
+            "missing",
+            "infinite",
+            f"below {output.number(low)}",
+            *inner,
+            f"above {output.number(high)}",
+        ]
     return ["missing", "infinite", *both.labels, "others"]
 
 
 def _range(left: float, right: float) -> str:
-    low, high = f"{left:.4g}", f"{right:.4g}"
+    low, high = output.number(left), output.number(right)
     return high if low == high else f"{low} to {high}"

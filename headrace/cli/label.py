@@ -10,6 +10,7 @@ import typer
 
 from headrace.cli.arguments import ModelName
 from headrace.cli.command import Cli, command
+from headrace.cli.unknown_models import refuse_unknown
 
 if TYPE_CHECKING:
     from headrace.client import Label, LabelCounts
@@ -72,6 +73,8 @@ async def label(
     )
     async with cli.client() as client:
         counts = await client.record_labels(name, labels)
+        if not any(getattr(counts, each) for each, _ in _SAID if each != "unknown"):
+            await refuse_unknown(client, name)
     cli.show(counts, lambda: list(_lines(counts)))
 
 

@@ -103,6 +103,12 @@ def size(size_bytes: int) -> str:
     return f"{amount:.1f} TB"
 
 
+def number(value: float) -> str:
+    """A figure of data to four digits, in thousands where it is large."""
+    rounded = float(f"{value:.4g}")
+    return f"{rounded:,.0f}" if 10_000 <= abs(rounded) < 1e12 else f"{value:.4g}"
+
+
 def moment(seconds: float) -> str:
     """A time since the epoch as local date and time."""
     return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +19,7 @@ from headrace.cli.insistence import AllowSignatureChange
 from headrace.cli.progress_bars import Bars, progress_bars
 from headrace.cli.sample_files import read_samples
 from headrace.cli.unsupported_fields import warn
+from headrace.errors import HeadraceError
 from headrace.state.language_records import VersionKind
 
 if TYPE_CHECKING:
@@ -138,9 +141,12 @@ async def push(
         pushed = f"pushed version {version.number} of {name} ({output.size(version.size_bytes)})"
         cli.show(version, lambda: [pushed, *map(printable, version.notices)])
         if samples is not None and reference is not None:
-            made = await client.set_reference(name, version.number, samples, origin=reference.name)
+            with _told_without_reference(name, version.number):
+                made = await client.set_reference(
+                    name, version.number, samples, origin=reference.name
+                )
             if not cli.as_json:
-                cli.show(made, lambda: f"its reference is of {made.rows} rows")
+                cli.show(made, lambda: f"its reference is of {made.rows:,} rows")
         if wait:
             with progress_bars(cli) as bars:
                 bars(_LOADING)
@@ -148,6 +154,19 @@ async def push(
                 await client.wait_until_ready(name, version.number, timeout_seconds=remaining)
             if not cli.as_json:
                 cli.show(version, lambda: f"version {version.number} of {name} is served")
+
+
+@contextmanager
+def _told_without_reference(name: str, number: int) -> Iterator[None]:
+    """Have an error say that the version is there all the same, and how it gets a reference."""
+    try:
+        yield
+    except HeadraceError as error:
+        error.add_note(
+            f"version {number} of {name} is pushed, without a reference: "
+            f"`headrace reference set {name}/{number} --samples FILE` gives it one"
+        )
+        raise
 
 
 def _draw(bars: Bars, step: Progress) -> None:

@@ -13,6 +13,7 @@ from headrace.cli.completion import model_names
 from headrace.cli.drift import model_and_version
 from headrace.cli.durations import seconds_in
 from headrace.cli.error_report import printable
+from headrace.cli.unknown_models import refuse_unknown
 
 if TYPE_CHECKING:
     from headrace.client import QualityAnswer, QualityFigure, VersionQuality
@@ -65,7 +66,10 @@ async def quality(
             window_seconds=seconds_in(window, "--window") or 0.0,
             step_seconds=seconds_in(step, "--step"),
         )
-    cli.show(found, lambda: list(_views(found, name, confusion=confusion)))
+        if not found.qualities:
+            await refuse_unknown(client, model, version)
+    of = f"{name}, {part}," if part else name
+    cli.show(found, lambda: list(_views(found, of, confusion=confusion)))
 
 
 def _views(found: QualityAnswer, name: str, *, confusion: bool) -> Iterator[Any]:
@@ -130,7 +134,7 @@ def _row(figure: QualityFigure) -> tuple[object, ...]:
         printable(figure.of),
         _number(figure.value),
         f"{_number(figure.low)} to {_number(figure.high)}",
-        figure.count,
+        f"{figure.count:,}",
         "estimated" if figure.estimated else "measured",
     )
 

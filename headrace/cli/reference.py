@@ -178,7 +178,7 @@ def _row(field: ReferenceField) -> tuple[object, ...]:
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"
+    return "" if value is None else output.number(value)
 
 
 def _categories(categories: tuple[str, ...] | None) -> str:

@@ -35,7 +35,10 @@ async def slo(cli: Cli, name: OnlyModelName = "") -> None:
         lambda: (
             output.table(COLUMNS, map(_row, found))
             if found
-            else "no objectives of models that were asked anything; docs/alerts.md says how to set one"
+            else (
+                "no objectives of models that were asked anything: `headrace apply FILE` sets "
+                "them, as rules of kind objective"
+            )
         ),
     )
 

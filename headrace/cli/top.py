@@ -15,9 +15,16 @@ import typer
 from headrace.cli import output
 from headrace.cli.arguments import OnlyModelName
 from headrace.cli.command import Cli, command
+from headrace.cli.unknown_models import refuse_unknown
 
 if TYPE_CHECKING:
-    from headrace.client import Latency, PartStatistics, Statistics, VersionStatistics
+    from headrace.client import (
+        AsyncClient,
+        Latency,
+        PartStatistics,
+        Statistics,
+        VersionStatistics,
+    )
 
 COLUMNS = (
     "model",
@@ -96,12 +103,22 @@ async def top(
     async with cli.client() as client:
         if once:
             found = await client.statistics(seconds, name, parts_by=parts_by)
+            await _check_name(client, name, found)
             cli.show(found, lambda: views(found))
-        elif cli.as_json or not sys.stdout.isatty():
+            return
+        if name:
+            await _check_name(client, name, await client.statistics(seconds, name))
+        if cli.as_json or not sys.stdout.isatty():
             async for each in client.watch_statistics(seconds, name, parts_by=parts_by):
                 cli.show(each, partial(_page, each))
         else:
             await _live(client.watch_statistics(seconds, name, parts_by=parts_by))
+
+
+async def _check_name(client: AsyncClient, name: str, found: Statistics) -> None:
+    """Raises NotFound where nothing was asked of a model that there is not."""
+    if name and not found.versions:
+        await refuse_unknown(client, name)
 
 
 def _page(statistics: Statistics) -> list[Any]:

@@ -94,6 +94,9 @@ async def test_references_by_commands(
         no_word = await run("reference", "enforce", "churn", "input x[0]=forbid")
         await run("push", "churn", str(graphs[1]), "--alias", "next")
         copied = await run("reference", "set", "churn@next", "--from-version", "1", "--json")
+        (tmp_path / "narrow.csv").write_text("age,income\n1,2\n")
+        narrow = str(tmp_path / "narrow.csv")
+        unfit = await run("push", "churn", str(graphs[1]), "--reference", narrow)
         deleted = await run("reference", "delete", "churn/1")
         gone = await run("reference", "show", "churn/1")
     fields = {field["name"]: field for field in shown.document["fields"]}
@@ -113,6 +116,9 @@ async def test_references_by_commands(
         copied.document["source"],
         copied.document["origin"],
     )
+    assert (1, True) == (unfit.status, "SAMPLES_INVALID" in unfit.error)
+    assert "version 3 of churn is pushed, without a reference" in unfit.error
+    assert "`headrace reference set churn/3 --samples FILE`" in unfit.error
     assert (0, True) == (deleted.status, "REFERENCE_NOT_FOUND" in gone.error)
 
 

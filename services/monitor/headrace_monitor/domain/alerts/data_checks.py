@@ -86,7 +86,8 @@ def _observation(rule: AnyRule, subject: Subject, found: Sequence[Finding]) -> O
     first = worst[0]
     names = list(dict.fromkeys(each.field for each in worst))
     slices = tuple(sorted({each.key.slice for each in found if each.key.slice}))
-    others = f" and {len(names) - 1} more fields" if len(names) > 1 else ""
+    count = len(names) - 1
+    others = f" and {count} more field{'s' if count > 1 else ''}" if count else ""
     only = "" if any(not each.key.slice for each in found) else f", in {', '.join(slices[:3])}"
     is_drift = isinstance(rule, Drift)
     return Observation(

@@ -5,7 +5,7 @@ import { change, link } from "./route.js";
 import { ago, length, millis, number, share } from "./format.js";
 import { Chip, Confirm, Copy, State, Time } from "./parts.js";
 
-const SEVERITIES = { page: ["bad", "now"], ticket: ["warn", "today"], info: ["", "to know"] };
+const SEVERITIES = { page: ["bad", "page"], ticket: ["warn", "ticket"], info: ["", "info"] };
 const KINDS = {
   objective: "Service objective", errors: "Errors", latency: "Latency", drift: "Drift", data_quality: "Data quality", quality: "Quality",
   missing_telemetry: "Missing telemetry", replica_lost: "Replica lost", version_not_ready: "Version not ready",

@@ -45,7 +45,7 @@ function Version({ name, version, versions, slice, params }) {
     <section class="card flush" aria-label="Fields">
       ${version.fields.length ? html`<table class="cards"><caption class="hidden-text">Fields of v${version.version}, those that are off first</caption><thead><tr><th scope="col">Field</th><th scope="col">Verdict</th><th scope="col">What changed</th><th scope="col" class="num">PSI</th><th scope="col" class="num">JS</th><th scope="col" class="num">KS</th><th scope="col" class="num">Moved by</th><th scope="col" class="num">Evidence</th><th scope="col" class="num">Rows</th></tr></thead>
         <tbody>${version.fields.map((each) => html`<${Row} key=${`${each.field} ${each.aspect}`} row=${each} active=${each.field === field} />`)}</tbody></table>`
-      : html`<${Empty} title="Its first rows are looked at"><p>${version.learnt_rows ? `${count(version.learnt_rows)} rows were learnt from so far.` : "It is looked at as soon as it is called."}</p></${Empty}>`}
+      : html`<${Empty} title="Its first rows are looked at"><p>${version.learnt_rows ? `${count(version.learnt_rows)} rows so far. Later rows are compared with them, from 10,000 rows and 10 minutes on unless set otherwise. A reference of samples is compared with at once:` : "It is looked at as soon as it is called. With a reference of samples it is compared at once:"} <code>headrace reference set ${name}/${version.version} --samples rows.csv</code></p><p></p></${Empty}>`}
     </section>
     ${version.closed.length > 0 && html`<section class="card" aria-labelledby="closed"><h2 id="closed">What is over</h2><ul class="tight">${version.closed.map((each) => html`<li key=${`${each.field}${each.since_time}`}><strong>${each.field}</strong> ${each.change} <span class="soft">from <${Time} at=${each.since_time} /> to <${Time} at=${each.closed_time} /></span></li>`)}</ul></section>`}
     <p class="hint">PSI: 0.1 is little, 0.25 much. JS: Jensen-Shannon distance, 0 to 1. KS: the largest difference of cumulated shares. Moved by: Wasserstein distance in standard deviations of the reference. Evidence: 100 % makes a finding; chance does that less than once in a hundred days, for all fields together.</p>`;
@@ -72,15 +72,15 @@ const effect = (value) => (value === null || value === undefined ? "–" : value
 const nameOf = (row) => (row.aspect && row.aspect !== "value" ? `${row.field} ${row.aspect}` : row.field);
 
 function Row({ row, active }) {
-  const effects = row.effects || {};
   const first = row.findings[0];
+  const { effects = {}, rows } = first || row;
   return html`<tr>
     <th scope="row"><a href=${to({ field: row.field })} aria-current=${active ? "true" : undefined}>${nameOf(row)}</a></th>
-    <td data-label="Verdict">${first ? html`<span class="chips">${[...new Set(row.findings.map((each) => each.concern))].map((concern) => html`<${Chip} key=${concern} look="warn">≠ ${CONCERNS[concern] || concern}</${Chip}>`)}</span>` : html`<${Chip} look="good">✓ as before</${Chip}>`}</td>
+    <td data-label="Verdict">${first ? html`<span class="chips">${[...new Set(row.findings.map((each) => each.concern))].map((concern) => html`<${Chip} key=${concern} look="warn">≠ ${CONCERNS[concern] || concern}</${Chip}>`)}</span>` : rows ? html`<${Chip} look="good">✓ as before</${Chip}>` : html`<span class="soft">no rows yet</span>`}</td>
     <td data-label="What changed" class=${first ? "full" : ""}>${first ? html`${row.findings.map((each) => each.change).filter(Boolean).join("; ")}<span class="sub">since <${Time} at=${first.since_time} /></span>` : html`<span class="soft">${row.change || "–"}</span>`}</td>
     <td data-label="PSI" class="num">${effect(effects.psi)}</td><td data-label="JS" class="num">${effect(effects.jensen_shannon)}</td><td data-label="KS" class="num">${effect(effects.ks)}</td>
     <td data-label="Moved by" class="num">${effects.wasserstein === null || effects.wasserstein === undefined ? "–" : `${number(effects.wasserstein)} σ`}</td>
-    <td data-label="Evidence" class="num">${first ? "found" : `${Math.round((row.evidence_share || 0) * 100)} %`}</td><td data-label="Rows" class="num">${count(row.rows)}</td></tr>`;
+    <td data-label="Evidence" class="num">${first ? "found" : `${Math.round((row.evidence_share || 0) * 100)} %`}</td><td data-label="Rows" class="num">${count(rows)}</td></tr>`;
 }
 
 const STRETCHES = [[300, "5 min"], [3600, "1 h"], [86400, "1 day"]];
