@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup protos format check test e2e exhaustive faults conformance published bench docs pages demo demo-secure demo-chat run clean
+.PHONY: help setup protos format check test e2e exhaustive faults conformance published bench docs pages demo demo-secure demo-chat demo-monitor run clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -72,6 +72,9 @@ demo-secure: setup ## The same behind a gateway with TLS, keys, roles and tokens
 
 demo-chat: setup ## A language model from a GGUF file to OpenAI's clients, and replaced under chats (downloads 70 MB)
 	@$(BIN)/python examples/chat/demo.py
+
+demo-monitor: setup ## What the monitor tells: drift of a field in one slice, an alert by webhook, quality by late labels
+	@$(BIN)/python examples/demo_monitor.py
 
 run: setup ## Run the suite in the foreground
 	@$(BIN)/headrace up
