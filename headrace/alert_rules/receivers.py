@@ -9,9 +9,6 @@ import msgspec
 from headrace.alert_rules.durations import seconds_of
 from headrace.alert_rules.rules import Severity
 
-MOST_ALERTED_AGAIN = 60.0
-"""An Alertmanager is told every minute what still fires, as it forgets what it is not told."""
-
 
 class Receiver(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind"

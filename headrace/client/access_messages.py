@@ -20,7 +20,7 @@ from headrace.client.access_resources import (
     Rule,
 )
 from headrace.client.answers import reading_an_answer
-from headrace.conversion.times import timestamp_from_proto
+from headrace.conversion.times import seconds_to_proto, timestamp_from_proto
 from headrace.registry.v1 import access_pb2, access_service_pb2
 
 Grants = Mapping[str, Sequence[str]] | Sequence[str]
@@ -130,9 +130,7 @@ def duration_of(seconds: float | None, field: str) -> duration_pb2.Duration | No
         raise errors.InvalidArgument(
             "KEY_TIME_INVALID", f"{field} is {seconds} seconds: give fewer"
         )
-    duration = duration_pb2.Duration()
-    duration.FromNanoseconds(round(seconds * 1e9))
-    return duration
+    return seconds_to_proto(seconds)
 
 
 def _grant(proto: access_pb2.Grant) -> Grant:

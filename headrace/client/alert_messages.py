@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from google.protobuf import timestamp_pb2
-
 from headrace.client.alert_resources import (
     Alert,
     AlertField,
@@ -15,6 +13,7 @@ from headrace.client.alert_resources import (
     RuleChange,
     Silence,
 )
+from headrace.conversion.times import seconds_from_proto, timestamp_from_proto
 from headrace.monitor.v1 import alert_service_pb2 as pb
 
 SEVERITIES = {
@@ -48,10 +47,10 @@ def alert_from_proto(proto: pb.Alert) -> Alert:
         threshold=proto.threshold,
         unit=proto.unit,
         worst=proto.worst,
-        started_at=_at(proto.start_time),
-        fired_at=_at(proto.fire_time),
-        resolved_at=_at(proto.resolve_time),
-        updated_at=_at(proto.update_time),
+        started_at=timestamp_from_proto(proto.start_time),
+        fired_at=timestamp_from_proto(proto.fire_time),
+        resolved_at=timestamp_from_proto(proto.resolve_time),
+        updated_at=timestamp_from_proto(proto.update_time),
         slices=tuple(proto.slices),
         fields=tuple(
             AlertField(each.field, each.finding, each.measure, each.value) for each in proto.fields
@@ -61,10 +60,10 @@ def alert_from_proto(proto: pb.Alert) -> Alert:
         incomplete=tuple(proto.incomplete),
         objective=objective_from_proto(proto.objective) if proto.HasField("objective") else None,
         acknowledged_by=proto.acknowledged_by,
-        acknowledged_at=_at(proto.acknowledge_time),
+        acknowledged_at=timestamp_from_proto(proto.acknowledge_time),
         comment=proto.comment,
         silence=proto.silence,
-        notified_at=_at(proto.notify_time),
+        notified_at=timestamp_from_proto(proto.notify_time),
         link=proto.link,
     )
 
@@ -76,15 +75,15 @@ def objective_from_proto(proto: pb.ObjectiveStatus) -> ObjectiveStatus:
         model=proto.model,
         version=proto.version,
         target=proto.target,
-        latency_seconds=proto.latency.ToNanoseconds() / 1e9,
-        period_seconds=proto.period.ToNanoseconds() / 1e9,
+        latency_seconds=seconds_from_proto(proto.latency),
+        period_seconds=seconds_from_proto(proto.period),
         requests=proto.requests,
         bad=proto.bad,
         good_share=proto.good_share,
         budget_left=proto.budget_left,
-        covered_seconds=proto.covered.ToNanoseconds() / 1e9,
+        covered_seconds=seconds_from_proto(proto.covered),
         burn_rates=tuple(
-            BurnRate(each.window.ToNanoseconds() / 1e9, each.rate, each.threshold)
+            BurnRate(seconds_from_proto(each.window), each.rate, each.threshold)
             for each in proto.burn_rates
         ),
         incomplete=tuple(proto.incomplete),
@@ -122,19 +121,12 @@ def silence_from_proto(proto: pb.Silence) -> Silence:
         proto.rule,
         proto.version,
         proto.replica,
-        _at(proto.end_time),
+        timestamp_from_proto(proto.end_time),
         proto.comment,
         proto.creator,
-        _at(proto.create_time),
+        timestamp_from_proto(proto.create_time),
         proto.alerts,
     )
-
-
-def timestamp_of(seconds: float) -> timestamp_pb2.Timestamp:
-    """Seconds since the epoch as a message."""
-    found = timestamp_pb2.Timestamp()
-    found.FromNanoseconds(round(seconds * 1e9))
-    return found
 
 
 def _rule(proto: pb.Rule) -> AlertRule:
@@ -145,8 +137,8 @@ def _rule(proto: pb.Rule) -> AlertRule:
         summary=proto.summary,
         look_at=proto.look_at,
         models=tuple(proto.models),
-        hold_seconds=proto.hold.ToNanoseconds() / 1e9,
-        resolve_after_seconds=proto.resolve_after.ToNanoseconds() / 1e9,
+        hold_seconds=seconds_from_proto(proto.hold),
+        resolve_after_seconds=seconds_from_proto(proto.resolve_after),
         receivers=tuple(proto.receivers),
         shipped=proto.shipped,
         disabled=proto.disabled,
@@ -164,9 +156,5 @@ def _receiver(proto: pb.Receiver) -> AlertReceiver:
         proto.dropped,
         proto.waiting,
         proto.problem,
-        _at(proto.delivered_time),
+        timestamp_from_proto(proto.delivered_time),
     )
-
-
-def _at(time: timestamp_pb2.Timestamp) -> float:
-    return time.ToNanoseconds() / 1e9

@@ -16,6 +16,7 @@ from headrace.client.alert_resources import (
     Silence,
 )
 from headrace.client.calls import Calls
+from headrace.conversion.times import timestamp_to_proto
 from headrace.monitor.v1 import alert_service_pb2 as pb
 
 _PAGE = 1000
@@ -101,7 +102,7 @@ class AlertCalls:
             version=version,
             replica=replica,
             comment=comment,
-            end_time=alert_messages.timestamp_of(time.time() + seconds),
+            end_time=timestamp_to_proto(time.time() + seconds),
         )
         found = await self._calls.unary(
             "monitor",

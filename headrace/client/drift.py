@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from headrace.client import drift_messages, methods, resource_messages
+from headrace.client import drift_messages, methods
 from headrace.client.calls import Calls
 from headrace.client.drift_resources import Drift
+from headrace.conversion.times import seconds_to_proto
 from headrace.monitor.v1 import drift_service_pb2
 
 
@@ -35,7 +36,7 @@ class DriftCalls:
             slice=slice_name,
             field=field,
             with_distributions=distributions,
-            stretch=resource_messages.duration_to_proto(stretch_seconds),
+            stretch=seconds_to_proto(stretch_seconds),
         )
         found = await self._calls.unary(
             "monitor", methods.QUERY_DRIFT, request, timeout_seconds=timeout_seconds

@@ -13,7 +13,7 @@ from headrace.client.drift_resources import (
     SliceCause,
     VersionDrift,
 )
-from headrace.conversion import timestamp_from_proto
+from headrace.conversion.times import timestamp_from_proto
 from headrace.monitor.v1 import drift_service_pb2 as pb
 
 

@@ -8,6 +8,7 @@ from contextlib import aclosing
 from headrace.client import methods, resource_messages
 from headrace.client.calls import Calls
 from headrace.client.resources import Statistics
+from headrace.conversion.times import seconds_to_proto
 from headrace.monitor.v1 import monitor_service_pb2
 
 
@@ -49,7 +50,7 @@ class MonitorCalls:
         """The same, again and again, until the reader stops; a watch that breaks is opened again."""
         request = monitor_service_pb2.WatchStatisticsRequest(
             query=_query(window_seconds, model, version, by_replica=by_replica, parts_by=parts_by),
-            interval=resource_messages.duration_to_proto(interval_seconds),
+            interval=seconds_to_proto(interval_seconds),
         )
         watched = self._calls.watch("monitor", methods.WATCH_STATISTICS, request)
         async with aclosing(watched) as messages:
@@ -63,7 +64,7 @@ def _query(
     return monitor_service_pb2.QueryStatisticsRequest(
         model=model,
         version=version,
-        window=resource_messages.duration_to_proto(window_seconds),
+        window=seconds_to_proto(window_seconds),
         by_replica=by_replica,
         parts_by=parts_by,
     )

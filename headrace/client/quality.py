@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-from headrace.client import methods, quality_messages, resource_messages
+from headrace.client import methods, quality_messages
 from headrace.client.calls import Calls, finished
 from headrace.client.methods import Undecodable
 from headrace.client.quality_resources import Label, LabelCounts, QualityAnswer
+from headrace.conversion.times import seconds_to_proto
 from headrace.monitor.v1 import quality_service_pb2 as pb
 
 MAX_TOGETHER = 5_000
@@ -71,10 +72,10 @@ class QualityCalls:
             model=model,
             version=version,
             slice=slice_name,
-            window=resource_messages.duration_to_proto(window_seconds),
+            window=seconds_to_proto(window_seconds),
         )
         if step_seconds is not None:
-            request.step.CopyFrom(resource_messages.duration_to_proto(step_seconds))
+            request.step.CopyFrom(seconds_to_proto(step_seconds))
         found = await self._calls.unary(
             "monitor", methods.QUERY_QUALITY, request, timeout_seconds=timeout_seconds
         )

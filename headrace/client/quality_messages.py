@@ -12,7 +12,7 @@ from headrace.client.quality_resources import (
     QualityFigure,
     VersionQuality,
 )
-from headrace.conversion import timestamp_from_proto
+from headrace.conversion.times import seconds_from_proto, timestamp_from_proto, timestamp_to_proto
 from headrace.monitor.v1 import quality_service_pb2 as pb
 
 
@@ -24,7 +24,7 @@ def label_to_proto(label: Label) -> pb.Label:
     else:
         message.value = label.truth
     if label.time is not None:
-        message.time.FromNanoseconds(int(label.time * 1e9))
+        message.time.CopyFrom(timestamp_to_proto(label.time))
     return message
 
 
@@ -50,7 +50,7 @@ def _quality(proto: pb.Quality) -> VersionQuality:
         timestamp_from_proto(proto.end_time),
         proto.predictions,
         proto.labelled,
-        proto.delay.seconds + proto.delay.nanos / 1e9,
+        seconds_from_proto(proto.delay),
         tuple(map(_figure, proto.figures)),
         tuple(map(_figure, proto.estimates)),
         tuple(ConfusionCount(each.predicted, each.truth, each.count) for each in proto.confusion),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from headrace.client.reference_resources import ReferenceField, VersionReference
-from headrace.conversion import timestamp_from_proto
+from headrace.conversion.times import timestamp_from_proto
 from headrace.errors import InvalidArgument
 from headrace.registry.v1 import reference_pb2
 from headrace.resource_names import parse_reference

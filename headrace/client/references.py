@@ -10,7 +10,7 @@ from headrace.client import methods
 from headrace.client.catalog import CatalogCalls
 from headrace.client.reference_messages import enforcement_to_proto, reference_from_proto
 from headrace.client.reference_resources import VersionReference
-from headrace.client.resource_messages import duration_to_proto
+from headrace.conversion.times import seconds_to_proto
 from headrace.monitor.v1.profile_service_pb2 import QueryProfilesRequest
 from headrace.registry.v1 import reference_service_pb2 as pb
 from headrace.resource_names import reference_resource, version_resource
@@ -79,7 +79,7 @@ class ReferenceCalls(CatalogCalls):
 
         number = await self.resolve(model, version, timeout_seconds=timeout_seconds)
         asked = QueryProfilesRequest(
-            model=model, version=number, window=duration_to_proto(window_seconds)
+            model=model, version=number, window=seconds_to_proto(window_seconds)
         )
         found = await self._calls.unary(
             "monitor", methods.QUERY_PROFILES, asked, timeout_seconds=timeout_seconds

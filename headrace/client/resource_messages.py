@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 
-from google.protobuf import duration_pb2
-
 from headrace import conversion
 from headrace.client.answers import reading_an_answer
 from headrace.client.resources import (
@@ -32,6 +30,7 @@ from headrace.conversion import (
     signature_from_proto,
     timestamp_from_proto,
 )
+from headrace.conversion.times import seconds_from_proto
 from headrace.monitor.v1 import monitor_service_pb2
 from headrace.registry.v1 import (
     alias_pb2,
@@ -223,7 +222,7 @@ def statistics_from_proto(proto: monitor_service_pb2.QueryStatisticsResponse) ->
                 replica.replica,
                 timestamp_from_proto(replica.last_report_time),
                 replica.dropped_reports,
-                _seconds(replica.clock_ahead),
+                seconds_from_proto(replica.clock_ahead),
             )
             for replica in proto.replicas
         ),
@@ -239,7 +238,7 @@ def statistics_from_proto(proto: monitor_service_pb2.QueryStatisticsResponse) ->
             )
             for gap in proto.gaps
         ),
-        covered_seconds=_seconds(proto.covered_time),
+        covered_seconds=seconds_from_proto(proto.covered_time),
     )
 
 
@@ -298,26 +297,15 @@ def _measure_from_proto(proto: monitor_service_pb2.MeasureStatistics) -> Measure
 def _latency_from_proto(proto: monitor_service_pb2.Latency) -> Latency:
     return Latency(
         count=proto.count,
-        mean_seconds=_seconds(proto.mean),
-        p50_seconds=_seconds(proto.p50),
-        p90_seconds=_seconds(proto.p90),
-        p95_seconds=_seconds(proto.p95),
-        p99_seconds=_seconds(proto.p99),
-        p999_seconds=_seconds(proto.p999),
+        mean_seconds=seconds_from_proto(proto.mean),
+        p50_seconds=seconds_from_proto(proto.p50),
+        p90_seconds=seconds_from_proto(proto.p90),
+        p95_seconds=seconds_from_proto(proto.p95),
+        p99_seconds=seconds_from_proto(proto.p99),
+        p999_seconds=seconds_from_proto(proto.p999),
         below_range=proto.below_range,
         above_range=proto.above_range,
     )
-
-
-def duration_to_proto(seconds: float) -> duration_pb2.Duration:
-    """Seconds as a Duration."""
-    duration = duration_pb2.Duration()
-    duration.FromNanoseconds(round(seconds * 1e9))
-    return duration
-
-
-def _seconds(duration: duration_pb2.Duration) -> float:
-    return duration.ToNanoseconds() / 1e9
 
 
 def _part(name: str, index: int) -> str:

@@ -17,6 +17,18 @@ def timestamp_from_proto(timestamp: timestamp_pb2.Timestamp) -> float:
     return timestamp.ToMicroseconds() / 1e6
 
 
+def seconds_to_proto(seconds: float) -> duration_pb2.Duration:
+    """Seconds as a Duration, to the nanosecond."""
+    duration = duration_pb2.Duration()
+    duration.FromNanoseconds(round(seconds * 1e9))
+    return duration
+
+
+def seconds_from_proto(duration: duration_pb2.Duration) -> float:
+    """A Duration as seconds."""
+    return duration.ToNanoseconds() / 1e9
+
+
 def duration_to_proto(microseconds: int) -> duration_pb2.Duration:
     """Microseconds as a Duration."""
     duration = duration_pb2.Duration()

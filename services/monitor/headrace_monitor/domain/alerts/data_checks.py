@@ -13,7 +13,7 @@ from headrace.alert_rules.rules import (
     fits,
 )
 from headrace_monitor.domain.alerts.alerts import AlertField, Level, Observation, Subject
-from headrace_monitor.domain.alerts.figures import QualityFigure
+from headrace_monitor.domain.alerts.figures import WatchedFigure
 from headrace_monitor.domain.alerts.states import Look
 from headrace_monitor.domain.drift.findings import Concern, Effects, Finding
 
@@ -46,7 +46,7 @@ def look_at_faults(rule: DataQuality, findings: Sequence[Finding] | None) -> Loo
     return _look_at_fields(rule, findings, is_wanted, 1)
 
 
-def look_at_quality(rule: Quality, figures: Sequence[QualityFigure] | None) -> Look:
+def look_at_quality(rule: Quality, figures: Sequence[WatchedFigure] | None) -> Look:
     """Return what a rule of quality sees: that answers are surely worse, by the whole interval."""
     if figures is None:
         return Look(rule, is_known=False)
@@ -127,7 +127,7 @@ def _size(finding: Finding) -> float:
     return max(finding.effects.psi, finding.effects.ks)
 
 
-def _quality_observations(rule: Quality, figures: Sequence[QualityFigure]) -> Iterator[Observation]:
+def _quality_observations(rule: Quality, figures: Sequence[WatchedFigure]) -> Iterator[Observation]:
     for each in figures:
         if (
             each.measure == rule.measure
@@ -138,7 +138,7 @@ def _quality_observations(rule: Quality, figures: Sequence[QualityFigure]) -> It
             yield from _quality_observation(rule, each)
 
 
-def _quality_observation(rule: Quality, figure: QualityFigure) -> Iterator[Observation]:
+def _quality_observation(rule: Quality, figure: WatchedFigure) -> Iterator[Observation]:
     bound = _bound(rule, figure)
     if bound is None:
         return
@@ -161,7 +161,7 @@ def _quality_observation(rule: Quality, figure: QualityFigure) -> Iterator[Obser
     )
 
 
-def _bound(rule: Quality, figure: QualityFigure) -> float | None:
+def _bound(rule: Quality, figure: WatchedFigure) -> float | None:
     """Return the strictest of what must not be passed; None where there is nothing to compare with."""
     is_error = rule.measure in ERRORS_OF_MEASURES
     bounds = [] if rule.below is None else [rule.below]

@@ -83,7 +83,7 @@ class OpenFindings(Protocol):
         """All findings that are open; None while that cannot be told."""
 
 
-class QualityFigure(NamedTuple):
+class WatchedFigure(NamedTuple):
     """How good a version's answers are, by one measure, in a slice."""
 
     model: str
@@ -99,10 +99,10 @@ class QualityFigure(NamedTuple):
     request_ids: tuple[str, ...] = ()
 
 
-class QualityFigures(Protocol):
+class QualitySource(Protocol):
     """Tells how good answers are."""
 
-    async def figures(self) -> Sequence[QualityFigure] | None:
+    async def figures(self) -> Sequence[WatchedFigure] | None:
         """Those of the present; None while that cannot be told."""
 
 
@@ -134,7 +134,7 @@ class Unknown:
         """It cannot be told."""
         return None
 
-    async def figures(self) -> Sequence[QualityFigure] | None:
+    async def figures(self) -> Sequence[WatchedFigure] | None:
         """It cannot be told."""
         return None
 
@@ -150,5 +150,5 @@ class Sources:
     service: ServiceFigures
     gaps: ReplicaGaps = Unknown()
     drift: OpenFindings = Unknown()
-    quality: QualityFigures = Unknown()
+    quality: QualitySource = Unknown()
     versions: VersionStates = Unknown()

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from headrace_monitor.domain.alerts.figures import QualityFigure
-from headrace_monitor.domain.quality.figures import ACCURACY, F1, MACRO, PRECISION, RECALL, Figure
-from headrace_monitor.domain.quality.figures import QualityFigures as VersionFigures
+from headrace_monitor.domain.alerts.figures import WatchedFigure
+from headrace_monitor.domain.quality.figures import (
+    ACCURACY,
+    F1,
+    MACRO,
+    PRECISION,
+    RECALL,
+    Figure,
+    QualityFigures,
+)
 from headrace_monitor.domain.quality.latest import LatestQuality
 
 _ESTIMATED_ACCURACY = "estimated_accuracy"
@@ -23,7 +30,7 @@ class QualityOfLastDay:
     def __init__(self, latest: LatestQuality) -> None:
         self._latest = latest
 
-    async def figures(self) -> Sequence[QualityFigure] | None:
+    async def figures(self) -> Sequence[WatchedFigure] | None:
         """Those that are measured, and the estimated accuracy; None before they were made first."""
         last_day = self._latest.last_day
         if last_day is None:
@@ -35,7 +42,7 @@ class QualityOfLastDay:
         ]
 
 
-def _figures(now: VersionFigures, before: VersionFigures | None) -> Iterator[QualityFigure]:
+def _figures(now: QualityFigures, before: QualityFigures | None) -> Iterator[WatchedFigure]:
     for each in now.figures:
         measure = _MEANS.get(each.name, each.name)
         if each.name in (PRECISION, RECALL, F1):  # of one class
@@ -49,10 +56,10 @@ def _figures(now: VersionFigures, before: VersionFigures | None) -> Iterator[Qua
 
 
 def _figure(
-    now: VersionFigures, measure: str, figure: Figure, earlier: Figure | None
-) -> QualityFigure:
+    now: QualityFigures, measure: str, figure: Figure, earlier: Figure | None
+) -> WatchedFigure:
     is_reference = earlier is not None and earlier.count >= MIN_LABELS_BEFORE
-    return QualityFigure(
+    return WatchedFigure(
         now.key.model,
         now.key.version,
         now.key.slice,

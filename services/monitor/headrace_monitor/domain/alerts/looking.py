@@ -19,10 +19,10 @@ from headrace.alert_rules.rules import (
 )
 from headrace_monitor.domain.alerts import data_checks, presence_checks, service_checks
 from headrace_monitor.domain.alerts.figures import (
-    QualityFigure,
     ReplicaGap,
     ServiceWindow,
     UnreadyVersion,
+    WatchedFigure,
 )
 from headrace_monitor.domain.alerts.states import Look
 from headrace_monitor.domain.drift.findings import Finding
@@ -35,7 +35,7 @@ class Facts:
     windows: Mapping[float, ServiceWindow]
     gaps: Sequence[ReplicaGap] = ()
     findings: Sequence[Finding] | None = None
-    quality: Sequence[QualityFigure] | None = None
+    quality: Sequence[WatchedFigure] | None = None
     unready: Sequence[UnreadyVersion] | None = None
 
 

@@ -12,8 +12,6 @@ MACRO, WEIGHTED = "_macro", "_weighted"
 ROC_AUC = "roc_auc"
 MSE, RMSE, MAE, BIAS = "mse", "rmse", "mae", "bias"
 
-LOWER_IS_BETTER = frozenset({MSE, RMSE, MAE})
-
 
 @dataclass(frozen=True, slots=True)
 class QualityKey:

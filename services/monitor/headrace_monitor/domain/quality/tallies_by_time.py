@@ -56,8 +56,6 @@ class TalliesByTime:
         self._learnt: dict[QualityKey, Learnt] = {}
         self.changed: set[TallyKey] = set()
         self.gone: set[TallyKey] = set()
-        self.is_trimmed = False
-        """True once tallies had to go before their time."""
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -70,7 +68,6 @@ class TalliesByTime:
             self.gone.discard(key)
             if len(self._kept) > self._most:
                 self._drop(next(iter(self._kept)))
-                self.is_trimmed = True
         self.changed.add(key)
         return kept.tally
 

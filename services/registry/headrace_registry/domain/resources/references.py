@@ -105,12 +105,6 @@ def reference_in(catalog: Catalog, model: str, number: int) -> ReferenceRecord |
     return catalog.of(REFERENCES).get(reference_resource(model, number))
 
 
-def references_of(catalog: Catalog, model: str, numbers: Iterable[int]) -> list[ReferenceRecord]:
-    """The references that these versions of a model have."""
-    found = (reference_in(catalog, model, number) for number in numbers)
-    return [each for each in found if each is not None]
-
-
 def set_reference(context: DecisionContext, new: NewReference) -> Decision:
     """Decide on a reference that takes the place of another, if there is one.
 
