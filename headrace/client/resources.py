@@ -13,7 +13,7 @@ from typing import TypeAlias
 from headrace.state.language_records import LanguageFacts, VersionKind
 from headrace.state.records import ArtifactFile, ServingConfig, Signature
 from headrace.state.route_records import Canary, MatchRule, RequestKey, Shadow
-from headrace.telemetry.measures import LEFT_REASONS
+from headrace.telemetry.parts import LEFT_REASONS
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import pytest
 
 from headrace.client import PartStatistics, resource_messages
 from headrace.monitor.v1 import telemetry_pb2
-from headrace.telemetry.measures import Part
+from headrace.telemetry.parts import Part
 from headrace.tls.peers import PlainPeer
 from headrace_inference.adapters.telemetry import TelemetryBuffer
 from headrace_inference.adapters.telemetry_sending import flush_telemetry

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from headrace.monitor.v1 import telemetry_pb2 as pb
 from headrace.telemetry.histogram import Histogram
-from headrace.telemetry.measures import ERRORS, FAILED_TIME, TOTAL_TIME, Measure, Part, Value
+from headrace.telemetry.measures import ERRORS, FAILED_TIME, TOTAL_TIME, Measure, Value
+from headrace.telemetry.parts import Part
 from headrace_inference.adapters.generation_telemetry import histogram_to_proto
 from headrace_inference.domain.versions.part_counts import PartCounts
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from headrace.errors import HeadraceError
-from headrace.telemetry.measures import OTHER_VALUE, Part
+from headrace.telemetry.parts import OTHER_VALUE, Part
 from headrace_inference.domain.clock import Clock
 from headrace_inference.domain.ingress.callers import Callers, NotVerified
 from headrace_inference.domain.sampling.slices import Slicing, slices_of

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headrace.telemetry.histogram import Histogram
-from headrace.telemetry.measures import OTHER_VALUE, STABLE_ROUTE, Part
+from headrace.telemetry.parts import OTHER_VALUE, STABLE_ROUTE, Part
 from headrace_inference.domain.scheduling.flagged_routes import plain_route
 from headrace_inference.domain.scheduling.requests import Asked
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headrace.telemetry.histogram import Histogram
-from headrace.telemetry.measures import Part
+from headrace.telemetry.parts import Part
 from headrace_inference.domain.clock import Clock
 from headrace_inference.domain.generation.statistics import GenerationCounters
 from headrace_inference.domain.scheduling.flagged_routes import FlaggedRoute, plain_route

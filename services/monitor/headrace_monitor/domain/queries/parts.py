@@ -7,13 +7,10 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from headrace.telemetry.histogram import Histogram
-from headrace.telemetry.measures import (
-    ERRORS,
-    FAILED_TIME,
+from headrace.telemetry.measures import ERRORS, FAILED_TIME, ROUTES, TOTAL_TIME
+from headrace.telemetry.parts import (
     LEFT_REASONS,
-    ROUTES,
     STABLE_ROUTE,
-    TOTAL_TIME,
     Part,
     key_of_part,
     part_of,

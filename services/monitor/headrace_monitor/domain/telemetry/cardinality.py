@@ -6,15 +6,8 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import cast
 
-from headrace.telemetry.measures import (
-    MEASURES,
-    OTHER_VALUE,
-    Kind,
-    Value,
-    kind_of,
-    name_of,
-    plain_key,
-)
+from headrace.telemetry.measures import MEASURES, Kind, Value, kind_of, name_of
+from headrace.telemetry.parts import OTHER_VALUE, plain_key
 from headrace_monitor.domain.telemetry import encoding
 from headrace_monitor.domain.telemetry.encoding import Values
 from headrace_monitor.domain.telemetry.known_parts import KnownParts

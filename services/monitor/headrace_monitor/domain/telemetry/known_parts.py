@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
-from headrace.telemetry.measures import OTHER_VALUE, Part, Value, key_of_part, part_of, plain_key
+from headrace.telemetry.measures import Value
+from headrace.telemetry.parts import OTHER_VALUE, Part, key_of_part, part_of, plain_key
 from headrace_monitor.domain.telemetry.tally import Tally, plus
 
 MOST: Final[Mapping[str, int]] = {"route": 16, "slice": 20, "caller": 50}

@@ -18,7 +18,6 @@ from headrace.telemetry.measures import (
     ERRORS,
     EXECUTIONS,
     FAILED_TIME,
-    PART_LABELS,
     QUEUE_TIME,
     ROUTES,
     ROWS,
@@ -28,8 +27,8 @@ from headrace.telemetry.measures import (
     Value,
     kind_of,
     name_of,
-    part_of,
 )
+from headrace.telemetry.parts import PART_LABELS, part_of
 from headrace_monitor.domain.queries.parts import PartFigures, left_count
 from headrace_monitor.domain.queries.query_engine import (
     DEFAULT_WINDOW_NS,

@@ -17,14 +17,12 @@ from headrace.telemetry.measures import (
     FAILED_TIME,
     MEASURES,
     NAME_PATTERN,
-    PART_LABELS,
     TOTAL_TIME,
     Kind,
-    Part,
     key_of,
-    key_of_part,
     kind_of,
 )
+from headrace.telemetry.parts import PART_LABELS, Part, key_of_part
 from headrace_monitor.domain.telemetry import encoding
 from headrace_monitor.domain.telemetry.encoding import PackedHistogram
 from headrace_monitor.domain.telemetry.report import Report, VersionTelemetry
