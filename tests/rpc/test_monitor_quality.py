@@ -65,7 +65,8 @@ async def record(monitor: RunningMonitor, *requests: pb.RecordLabelsRequest) -> 
 async def post(monitor: RunningMonitor, body: object, model: str = "digits") -> tuple[int, Any]:
     """Tell labels over REST; text is sent as it is."""
     data = io.BytesIO((body if isinstance(body, str) else json.dumps(body)).encode())
-    async with monitor.http.post(f"/api/v1/models/{model}/labels", data=data) as response:
+    path, headers = f"/api/v1/models/{model}/labels", {"Content-Type": "application/json"}
+    async with monitor.http.post(path, data=data, headers=headers) as response:
         return response.status, await response.json()
 
 
@@ -176,8 +177,9 @@ async def test_times_that_no_file_holds_are_refused_and_end_nothing(
         wrong.labels[0].time.seconds = late
         with pytest.raises(grpc.aio.AioRpcError, match="before 2262"):
             await record(monitor, wrong)
-        status, _ = await post(monitor, {"labels": [{"id": "a", "label": "7", "time": late * 1.0}]})
-        assert 400 == status
+        for time in (late * 1.0, 1e308, -1e308):
+            body = {"labels": [{"id": "a", "label": "7", "time": time}]}
+            assert 400 == (await post(monitor, body))[0]
         answer = prediction(1, "7")
         answer.time.seconds = late
         with pytest.raises(grpc.aio.AioRpcError, match="before 2262"):
@@ -185,3 +187,25 @@ async def test_times_that_no_file_holds_are_refused_and_end_nothing(
     async with running_monitor(tmp_path, clock) as monitor:
         await monitor.send([told(1, prediction(1, "7"))])
         assert 1 == (await record(monitor, labels((1, "7")))).joined
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Content-Type": "text/plain"}, 400),
+        ({"Content-Type": "application/x-www-form-urlencoded"}, 400),
+        ({"Content-Type": "application/json", "Origin": "https://elsewhere.example"}, 403),
+        ({"Content-Type": "application/json", "Origin": "null"}, 403),
+        ({"Content-Type": "application/json", "Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Content-Type": "application/json; charset=utf-8"}, 200),
+    ],
+)
+async def test_no_page_of_another_site_tells_labels(
+    tmp_path: Path, headers: dict[str, str], status: int
+) -> None:
+    """A browser that logged in brings its session along, whoever wrote the page."""
+    async with running_monitor(tmp_path) as monitor:
+        body = json.dumps({"labels": [{"id": "order-1", "label": "7"}]})
+        path = "/api/v1/models/digits/labels"
+        async with monitor.http.post(path, data=body, headers=headers) as response:
+            assert status == response.status

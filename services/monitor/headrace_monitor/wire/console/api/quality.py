@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 
@@ -22,7 +23,9 @@ from headrace_monitor.domain.quality.quality_desk import (
     QualityDesk,
 )
 from headrace_monitor.domain.telemetry.report import NANOSECONDS
+from headrace_monitor.wire.console.api.api import check_sender
 from headrace_monitor.wire.grpc import label_convert, quality_convert
+from headrace_monitor.wire.grpc.times import MAX_SECONDS
 
 LABELS, QUALITY = "/api/v1/models/{model}/labels", "/api/v1/models/{model}/quality"
 
@@ -51,8 +54,9 @@ def add_quality_routes(app: HttpApp, desk: QualityDesk) -> None:
     """Add POST …/labels and GET …/quality; who may ask is decided by the table of routes."""
 
     async def label(request: Request, body: Body) -> Response:
+        check_sender(request)
         model = request.names["model"]
-        labels = label_convert.checked(model, [_label(each) for each in _decoded(body).labels])
+        labels = await desk.work(lambda: _labels(model, body))
         return _json(asdict(await desk.label(model, labels)))
 
     async def quality(request: Request) -> Response:
@@ -61,6 +65,10 @@ def add_quality_routes(app: HttpApp, desk: QualityDesk) -> None:
 
     app.add_with_form("POST", LABELS, label, MAX_BODY_BYTES)
     app.add("GET", QUALITY, quality)
+
+
+def _labels(model: str, body: Body) -> Sequence[Label]:
+    return label_convert.checked(model, [_label(each) for each in _decoded(body).labels])
 
 
 def _decoded(body: Body) -> JsonLabels:
@@ -75,7 +83,7 @@ def _label(each: JsonLabel) -> Label | None:
     if truth is None:
         return None
     time = each.time.timestamp() if isinstance(each.time, datetime) else each.time or 0.0
-    time_ns = int(time * NANOSECONDS) if math.isfinite(time) else -1
+    time_ns = int(time * NANOSECONDS) if abs(time) <= MAX_SECONDS else -1  # NaN is in no range
     return Label(each.id, _truth(truth), each.row, time_ns)
 
 
