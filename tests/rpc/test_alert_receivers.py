@@ -208,7 +208,14 @@ async def test_apprise_tells_its_services(tmp_path: Path) -> None:
 
 def test_addresses_of_the_link_are_never_called() -> None:
     """Where clouds have the secrets of machines, by name or by number."""
-    for url in ("http://169.254.169.254/latest", "http://[fe80::1]/"):
+    for url in (
+        "http://169.254.169.254/latest",
+        "http://[fe80::1]/",
+        "http://[::ffff:169.254.169.254]/",
+        "http://[::ffff:a9fe:a9fe]/",
+        "http://[64:ff9b::169.254.169.254]/",
+        "http://2852039166/",
+    ):
         with pytest.raises(NotSentError, match="address of the link"):
             post(Target(url, 1.0), b"{}", {}, Connections())
 

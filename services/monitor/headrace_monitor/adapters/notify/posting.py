@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 _MAX_ANSWER_BYTES = 64 * 1024
 _MAX_SHOWN = 200
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 class NotSentError(Exception):
@@ -111,7 +112,7 @@ def _connected(host: str, port: int, seconds: float) -> socket.socket:
     for family, kind, protocol, _, address in socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM
     ):
-        if ipaddress.ip_address(str(address[0]).partition("%")[0]).is_link_local:
+        if _is_of_the_link(str(address[0])):
             failed = OSError(f"{address[0]} is an address of the link: nothing is sent there")
             continue
         found = socket.socket(family, kind, protocol)
@@ -124,6 +125,16 @@ def _connected(host: str, port: int, seconds: float) -> socket.socket:
         else:
             return found
     raise failed
+
+
+def _is_of_the_link(address: str) -> bool:
+    """Return whether it is one, also as IPv6 writes one of IPv4."""
+    found = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(found, ipaddress.IPv6Address):
+        low = ipaddress.IPv4Address(found.packed[-4:])
+        is_within = found.ipv4_mapped is not None or found in _NAT64
+        return found.is_link_local or (is_within and low.is_link_local)
+    return found.is_link_local
 
 
 def _wrapped(plain: socket.socket, host: str, target: Target) -> ssl.SSLSocket:
