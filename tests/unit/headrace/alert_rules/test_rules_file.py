@@ -136,7 +136,25 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
     assert 15 == len(told)
 
 
-@pytest.mark.parametrize("text", ["rules = 3", "[[rules", "[rules]", "a" * 300_000, "=" * 5000])
+DEEP = ".".join(["a"] * 100_000)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "rules = 3",
+        "[[rules",
+        "[rules]",
+        "a" * 300_000,
+        "=" * 5000,
+        "[" * 50_000,
+        "a=" + "{b=" * 20_000,
+        f"[{DEEP}]",
+        f"{DEEP} = 1",
+        f"x = {{{DEEP.replace('a', chr(34) * 2)} = 1}}",
+    ],
+    ids=range(10),
+)
 def test_what_is_no_file_of_rules_is_refused(text: str) -> None:
     """Whatever it is, by the same reason."""
     with pytest.raises(errors.InvalidArgument) as caught:
