@@ -192,6 +192,25 @@ def test_what_nobody_takes_is_bounded() -> None:
     assert {} == book.waiting
 
 
+def test_a_flood_is_told_within_bounds() -> None:
+    """Thousands of models at once, to two receivers: each has the newest, all others are counted."""
+    book, models = with_rules(), 4000
+    seen = tuple(
+        Observation(Subject(f"m{number:04}", 1), Level.OVER, 2.0, 1.0, severity="page")
+        for number in range(models)
+    )
+    book.take_looks([Look(RULE, seen)], at(0))
+    assert models == len(book.alerts)
+    dropped = {"dropped": models - MAX_WAITING}
+    assert (2 * MAX_WAITING, {"first": dropped, "severe": dropped}) == (
+        len(book.waiting),
+        book.counts,
+    )
+    stored = Stored()
+    stored.save(book, at(0))
+    assert book.waiting == stored.restarted().waiting
+
+
 def test_silences_are_bounded() -> None:
     """So that nobody fills the monitor with them."""
     book = AlertBook()

@@ -7,7 +7,8 @@ changed: any thread may look at it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
@@ -184,9 +185,9 @@ class AlertBook:
             self._remove_silence(silence.id)
 
     def _drop_waiting(self, dropped: Sequence[Notification]) -> None:
-        for each in dropped:
-            self._remove_waiting(each.id)
-            self.count(each.receiver, "dropped")
+        self._remove_waiting({each.id for each in dropped})
+        for receiver, more in Counter(each.receiver for each in dropped).items():
+            self.count(receiver, "dropped", more)
 
     def count(self, receiver: str, outcome: str, more: int = 1) -> None:
         """Count what became of a notification; with '' what became of an alert."""
@@ -198,14 +199,15 @@ class AlertBook:
     def sent(self, notification: Notification) -> None:
         """A receiver took a notification."""
         self.count(notification.receiver, "delivered")
-        self._remove_waiting(notification.id)
+        self._remove_waiting({notification.id})
 
-    def _remove_waiting(self, notification_id: str) -> None:
-        if notification_id in self.waiting:
-            self.waiting = {
-                key: each for key, each in self.waiting.items() if key != notification_id
-            }
-            self._drop(book_entries.OUTBOX + notification_id.encode())
+    def _remove_waiting(self, ids: Collection[str]) -> None:
+        """Remove all of these at once: what others read is made anew each time."""
+        known = [each for each in ids if each in self.waiting]
+        if known:
+            self.waiting = {key: each for key, each in self.waiting.items() if key not in ids}
+        for each in known:
+            self._drop(book_entries.OUTBOX + each.encode())
 
     def acknowledge(self, alert_id: str, by: str, comment: str, moment: Moment) -> Alert:
         """Somebody looks after an alert. Raises NotFound (ALERT_NOT_FOUND)."""
