@@ -133,7 +133,9 @@ class Delivery:
         work: Callable[[], None] = lambda: self._senders.send(receiver, notification, now_ns)  # noqa: E731
         try:
             await asyncio.get_running_loop().run_in_executor(self._threads, work)
-        except NotSentError as error:
+        except Exception as error:
+            if not isinstance(error, NotSentError):  # a fault of ours, or of a library's
+                logger.exception("a notification failed", extra={"receiver": receiver.name})
             if health.problem != str(error):
                 logger.warning(
                     "a receiver did not take a notification: %s",

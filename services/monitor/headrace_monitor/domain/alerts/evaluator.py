@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 
 from headrace import errors
 from headrace.alert_rules.rules import AnyRule, Errors, Latency, Objective
@@ -62,8 +61,12 @@ class Evaluator:
         loop = asyncio.get_running_loop()
         while True:
             due = loop.time() + self._interval_seconds
-            with suppress(errors.Unavailable, errors.ResourceExhausted):
+            try:
                 await self.evaluate()
+            except (errors.Unavailable, errors.ResourceExhausted):
+                pass  # it was told of
+            except Exception as error:  # noqa: BLE001  # what a rule stumbles over ends no monitor
+                self._note_stall(error)
             self.seconds = loop.time() - due + self._interval_seconds
             await asyncio.sleep(max(0.0, due - loop.time()))
 
@@ -79,10 +82,14 @@ class Evaluator:
         self.evaluated_ns = self._clock().now_ns
         self._after()
 
-    def _note_stall(self, error: errors.HeadraceError) -> None:
-        if not self.stalled_ns:
-            self.stalled_ns = self._clock().now_ns
+    def _note_stall(self, error: Exception) -> None:
+        if self.stalled_ns:
+            return
+        self.stalled_ns = self._clock().now_ns
+        if isinstance(error, errors.HeadraceError):
             logger.error("alerts cannot be stored: %s", error, extra={"reason": error.reason})
+        else:
+            logger.error("rules cannot be evaluated", exc_info=error)
 
     async def _evaluate(self) -> None:
         rules = self._book.in_force.rules.active

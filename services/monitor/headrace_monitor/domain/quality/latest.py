@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,8 @@ from headrace_monitor.domain.quality.quality_desk import DEFAULT_WINDOW_NS, Qual
 from headrace_monitor.domain.quality.questions import Gathered, measured
 from headrace_monitor.domain.quality.tallies import Tally
 from headrace_monitor.domain.telemetry.report import NANOSECONDS
+
+logger = logging.getLogger(__name__)
 
 FRESH_SECONDS = 15.0
 """How often figures are made anew, of versions and slices of which something was counted."""
@@ -75,9 +78,12 @@ class LatestQuality:
         while True:
             has_labels = self._desk.labelled.is_set()
             self._desk.labelled.clear()
-            if self._desk.has_answers:
-                await self._look_back(_LOOK_AFTER_LABELS_NS if has_labels else _LOOK_EVERY_NS)
-                await self.refresh()
+            try:
+                if self._desk.has_answers:
+                    await self._look_back(_LOOK_AFTER_LABELS_NS if has_labels else _LOOK_EVERY_NS)
+                    await self.refresh()
+            except Exception:  # figures that cannot be made end no monitor
+                logger.exception("the newest figures of quality cannot be made")
             with suppress(TimeoutError):
                 async with asyncio.timeout(FRESH_SECONDS):
                     await self._desk.labelled.wait()
