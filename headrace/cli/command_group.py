@@ -37,6 +37,7 @@ MODULES: Mapping[str, str] = {
     "compare": "compare",
     "replay": "replay",
     "top": "top",
+    "cost": "cost",
     "drift": "drift",
     "quality": "quality",
     "label": "label",

@@ -50,6 +50,7 @@ from headrace.state.records import (
     ServingConfig,
 )
 from headrace.state.route_records import RouteRecord
+from headrace.telemetry.costs import Prices
 
 
 @reading_an_answer()
@@ -239,6 +240,7 @@ def statistics_from_proto(proto: monitor_service_pb2.QueryStatisticsResponse) ->
             for gap in proto.gaps
         ),
         covered_seconds=seconds_from_proto(proto.covered_time),
+        prices=Prices(proto.prices.per_core_hour, proto.prices.per_kwh),
     )
 
 

@@ -13,6 +13,7 @@ from typing import TypeAlias
 from headrace.state.language_records import LanguageFacts, VersionKind
 from headrace.state.records import ArtifactFile, ServingConfig, Signature
 from headrace.state.route_records import Canary, MatchRule, RequestKey, Shadow
+from headrace.telemetry.costs import Prices
 from headrace.telemetry.parts import LEFT_REASONS
 
 
@@ -320,3 +321,5 @@ class Statistics:
     """What the counts do not cover, though it was asked for."""
     covered_seconds: float = 0.0
     """How long replicas' reports tell of: rates are taken over it. 0 also at an older monitor."""
+    prices: Prices = field(default_factory=Prices)
+    """What the monitor's settings say of prices."""

@@ -43,7 +43,7 @@ class QueryStatisticsRequest(_message.Message):
     def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., window: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., by_replica: _Optional[bool] = ..., parts_by: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class QueryStatisticsResponse(_message.Message):
-    __slots__ = ("start_time", "end_time", "statistics", "replicas", "gaps", "covered", "covered_time")
+    __slots__ = ("start_time", "end_time", "statistics", "replicas", "gaps", "covered", "covered_time", "prices")
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     END_TIME_FIELD_NUMBER: _ClassVar[int]
     STATISTICS_FIELD_NUMBER: _ClassVar[int]
@@ -51,6 +51,7 @@ class QueryStatisticsResponse(_message.Message):
     GAPS_FIELD_NUMBER: _ClassVar[int]
     COVERED_FIELD_NUMBER: _ClassVar[int]
     COVERED_TIME_FIELD_NUMBER: _ClassVar[int]
+    PRICES_FIELD_NUMBER: _ClassVar[int]
     start_time: _timestamp_pb2.Timestamp
     end_time: _timestamp_pb2.Timestamp
     statistics: _containers.RepeatedCompositeFieldContainer[VersionStatistics]
@@ -58,7 +59,16 @@ class QueryStatisticsResponse(_message.Message):
     gaps: _containers.RepeatedCompositeFieldContainer[Gap]
     covered: _containers.RepeatedCompositeFieldContainer[Stretch]
     covered_time: _duration_pb2.Duration
-    def __init__(self, start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., statistics: _Optional[_Iterable[_Union[VersionStatistics, _Mapping]]] = ..., replicas: _Optional[_Iterable[_Union[ReplicaStatistics, _Mapping]]] = ..., gaps: _Optional[_Iterable[_Union[Gap, _Mapping]]] = ..., covered: _Optional[_Iterable[_Union[Stretch, _Mapping]]] = ..., covered_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    prices: Prices
+    def __init__(self, start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., statistics: _Optional[_Iterable[_Union[VersionStatistics, _Mapping]]] = ..., replicas: _Optional[_Iterable[_Union[ReplicaStatistics, _Mapping]]] = ..., gaps: _Optional[_Iterable[_Union[Gap, _Mapping]]] = ..., covered: _Optional[_Iterable[_Union[Stretch, _Mapping]]] = ..., covered_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., prices: _Optional[_Union[Prices, _Mapping]] = ...) -> None: ...
+
+class Prices(_message.Message):
+    __slots__ = ("per_core_hour", "per_kwh")
+    PER_CORE_HOUR_FIELD_NUMBER: _ClassVar[int]
+    PER_KWH_FIELD_NUMBER: _ClassVar[int]
+    per_core_hour: float
+    per_kwh: float
+    def __init__(self, per_core_hour: _Optional[float] = ..., per_kwh: _Optional[float] = ...) -> None: ...
 
 class Stretch(_message.Message):
     __slots__ = ("start_time", "end_time")

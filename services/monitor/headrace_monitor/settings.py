@@ -8,6 +8,7 @@ from pathlib import Path
 from headrace import addresses
 from headrace.security.settings import AccessSettings
 from headrace.service import logs
+from headrace.telemetry.costs import Prices
 from headrace.tls.settings import PeerTlsSettings
 from headrace.tracing.settings import OtlpSettings
 from headrace_monitor.domain.limits import Limits
@@ -30,6 +31,8 @@ _RANGES = {
     "drift_first_rows": (1000, 100_000_000),
     "drift_learning_minutes": (0, 7 * 1440),
     "drift_memory_mb": (1, 2**16),
+    "price_per_core_hour": (0, 1_000_000),
+    "price_per_kwh": (0, 1_000_000),
     "kept_predictions": (256, 50_000_000),
     "kept_labels_days": (1, 366),
 }
@@ -129,6 +132,13 @@ class Settings(PeerTlsSettings, AccessSettings, OtlpSettings):
     """What the comparison of data with references may take of memory (MiB), 24 kB a field: versions and
     slices for which there is no room are not compared, and `headrace drift` says so."""
 
+    price_per_core_hour: float = 0.0
+    """What an hour of one core costs, in your currency: `headrace cost` and the console show what versions
+    cost by it. 0 shows none."""
+
+    price_per_kwh: float = 0.0
+    """What a kilowatt hour costs, where the price of core hours has it not. 0 adds none."""
+
     kept_predictions: int = 500_000
     """The most answers that labels may still join: some 200 bytes of memory and 65 of disk each, taken when
     they come; beyond them the oldest go."""
@@ -171,6 +181,11 @@ class Settings(PeerTlsSettings, AccessSettings, OtlpSettings):
     def peer_addresses(self) -> tuple[str, ...]:
         """Return the addresses of the other monitors."""
         return addresses.several(self.peers) if self.peers else ()
+
+    @property
+    def prices(self) -> Prices:
+        """Return what is paid."""
+        return Prices(self.price_per_core_hour, self.price_per_kwh)
 
     @property
     def limits(self) -> Limits:

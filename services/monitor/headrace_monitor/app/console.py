@@ -61,7 +61,9 @@ def _catalog_parts(
     sight, is_tls = Sight(access), parts.link.calls.is_tls
     attention = AttentionCounts(books.alerts, books.drift.book.open_findings)
     yield MeApi(access, sight, settings.namespace)
-    yield ModelsApi(link.catalog, link.histories, RecentFiguresCache(engine), sight, attention)
+    yield ModelsApi(
+        link.catalog, link.histories, RecentFiguresCache(engine, settings.prices), sight, attention
+    )
     yield RatesApi(engine, sight)
     yield SeriesApi(engine, link.histories, sight)
     yield AuditApi(link.histories)

@@ -96,4 +96,5 @@ def _monitor_servicer(
         max_versions=settings.max_report_versions,
         access=parts.rights.access,
         layouts=books.layouts,
+        prices=settings.prices,
     )

@@ -11,6 +11,7 @@ from headrace.errors import FieldViolation
 from headrace.monitor.v1 import monitor_service_pb2 as pb
 from headrace.monitor.v1 import telemetry_pb2
 from headrace.telemetry import packed_histograms
+from headrace.telemetry.costs import Prices
 from headrace.telemetry.histogram import Histogram
 from headrace.telemetry.measures import (
     BATCHES,
@@ -118,6 +119,14 @@ def frame_to_proto(statistics: Statistics) -> pb.QueryStatisticsResponse:
         covered=map(_stretch_to_proto, statistics.covered[-MAX_STRETCHES:]),
         covered_time=duration(sum(each.end_ns - each.start_ns for each in statistics.covered)),
     )
+
+
+def prices_to_bytes(prices: Prices) -> bytes:
+    """The part of an answer that has prices: it is appended; nothing where nothing is known."""
+    if not prices.is_set:
+        return b""
+    message = pb.Prices(per_core_hour=prices.per_core_hour, per_kwh=prices.per_kwh)
+    return pb.QueryStatisticsResponse(prices=message).SerializeToString()
 
 
 def version_to_proto(statistics: VersionStatistics) -> pb.VersionStatistics:

@@ -12,6 +12,7 @@ from headrace.monitor.v1 import monitor_service_pb2, monitor_service_pb2_grpc
 from headrace.security.access import OPEN_ACCESS, Access
 from headrace.security.callers import current_caller
 from headrace.service.method_table import Methods, with_methods_changed
+from headrace.telemetry.costs import Prices
 from headrace_monitor.domain.ingestion.ingestion import Ingestion
 from headrace_monitor.domain.ingestion.report_memory import ReportMemory
 from headrace_monitor.domain.queries.query_engine import Query, QueryEngine
@@ -48,6 +49,7 @@ class MonitorServicer(monitor_service_pb2_grpc.MonitorServiceServicer):
         max_versions: int,
         access: Access = OPEN_ACCESS,
         layouts: KnownLayouts | None = None,
+        prices: Prices | None = None,
     ) -> None:
         self._ingestion = ingestion
         self._query_engine = query_engine
@@ -56,6 +58,7 @@ class MonitorServicer(monitor_service_pb2_grpc.MonitorServiceServicer):
         self._max_versions = max_versions
         self._layouts = layouts or KnownLayouts()
         self._sight = Sight(access)
+        self._prices = convert.prices_to_bytes(prices or Prices())
 
     async def ReportTelemetry(  # type: ignore[override]  # bytes come in
         self, request_iterator: AsyncIterator[bytes], context: object
@@ -101,7 +104,7 @@ class MonitorServicer(monitor_service_pb2_grpc.MonitorServiceServicer):
     async def _statistics(self, query: Query) -> bytes:
         statistics = await self._query_engine.statistics(self._sight.of(query))
         return await self._query_engine.run_in_thread(
-            lambda: answers.statistics_to_bytes(statistics)
+            lambda: answers.statistics_to_bytes(statistics) + self._prices
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from headrace.telemetry.costs import Prices, costs_of
 from headrace.telemetry.histogram import Histogram
 from headrace.telemetry.measures import (
     BATCHES,
@@ -24,6 +25,8 @@ from headrace_monitor.domain.replicas.gaps import Gap
 from headrace_monitor.domain.telemetry.report import NANOSECONDS
 from headrace_monitor.domain.telemetry.tally import Tally
 
+NO_PRICES = Prices()
+
 
 def quantile_ms(histogram: Histogram, quantile: float) -> float | None:
     """A quantile in milliseconds; None where nothing was counted."""
@@ -31,7 +34,9 @@ def quantile_ms(histogram: Histogram, quantile: float) -> float | None:
     return found / 1e6 if found else None
 
 
-def statistics_json(found: VersionStatistics | None, seconds: float) -> dict[str, object]:
+def statistics_json(
+    found: VersionStatistics | None, seconds: float, prices: Prices = NO_PRICES
+) -> dict[str, object]:
     """All figures of a version in a window of so many seconds; zeros for one that was not called."""
     tally = found.tally if found else Tally()
     total = tally[TOTAL_TIME]
@@ -47,20 +52,30 @@ def statistics_json(found: VersionStatistics | None, seconds: float) -> dict[str
         "queue_p99_ms": quantile_ms(tally[QUEUE_TIME], 0.99),
         "mean_batch_rows": mean_batch_rows(tally),
         "batch_fill": batch_fill(tally),
-        "cost": cost_json(tally),
+        "cost": cost_json(tally, prices),
         "text": text_json(tally, seconds),
     }
 
 
-def cost_json(tally: Tally) -> dict[str, object] | None:
-    """What a request took of processors and energy; None where no replica tells, or nothing was asked."""
+def cost_json(tally: Tally, prices: Prices = NO_PRICES) -> dict[str, object] | None:
+    """What a request took of processors and energy; None where no replica tells, or nothing was asked.
+
+    Its cost is there where prices are set.
+    """
     if CPU_TIME not in tally or not tally.request_count:
         return None
-    energy = tally[ENERGY]
+    energy, requests = tally[ENERGY], tally.request_count
+    tokens = sum(tally[PROMPT_TOKENS].values()) + sum(tally[GENERATED_TOKENS].values())
+    costs = costs_of(tally[CPU_TIME], energy, requests, tokens, prices)
     return {
-        "cpu_ms_per_request": tally[CPU_TIME] / 1000 / tally.request_count,
-        "joules_per_request": sum(energy.values()) / 1000 / tally.request_count if energy else None,
+        "cpu_ms_per_request": tally[CPU_TIME] / 1000 / requests,
+        "joules_per_request": sum(energy.values()) / 1000 / requests if energy else None,
         "energy_by": sorted(energy),
+        "core_hours": costs.core_hours,
+        "kwh": costs.kwh,
+        "total": costs.total,
+        "per_thousand_requests": costs.per_thousand_requests,
+        "per_million_tokens": costs.per_million_tokens,
     }
 
 

@@ -17,6 +17,7 @@ from headrace_monitor.domain.catalog.choice import entry_of
 from headrace_monitor.domain.catalog.history import History
 from headrace_monitor.domain.catalog.search import Page, fits, page_of
 from headrace_monitor.domain.ledger.totals import OTHER
+from headrace_monitor.domain.queries.query_engine import VersionStatistics
 from headrace_monitor.domain.queries.recent_figures import (
     WINDOW_SECONDS,
     RecentFigures,
@@ -170,7 +171,7 @@ class ModelsApi:
             head = self._row_json(known, _row(known, entry), verbs)
             versions = [*_details(known, entry, history)]
             none = known.figures.of(name).get(0)
-            unresolved = statistics_json(none, known.figures.seconds) if none else None
+            unresolved = _figures_json(known, none) if none else None
             return head | {
                 "catalog": known.as_json(),
                 "window_seconds": WINDOW_SECONDS,
@@ -272,11 +273,15 @@ def _sum(known: Known, entries: Iterable[CatalogModel]) -> Tally:
     return total
 
 
+def _figures_json(known: Known, found: VersionStatistics | None) -> dict[str, object]:
+    return statistics_json(found, known.figures.seconds, known.figures.prices)
+
+
 def _details(known: Known, entry: CatalogModel, history: History) -> Iterator[dict[str, object]]:
     found, pushers = known.figures.of(entry.model.name), history.pushers()
     for number in known.numbers(entry):
         version = entry.versions.get(number)
-        figures = {"statistics": statistics_json(found.get(number), known.figures.seconds)}
+        figures = {"statistics": _figures_json(known, found.get(number))}
         if version is None:
             yield {"number": number, "state": DELETED} | figures
         else:
