@@ -44,6 +44,13 @@ if TYPE_CHECKING:
     from headrace.client.generation_options import GenerationOptions
     from headrace.client.inference import IndexEntry
     from headrace.client.input_errors import InputTypeError
+    from headrace.client.profile_resources import (
+        BinnedProfiles,
+        DataProfiles,
+        ProfiledAspect,
+        ProfiledRows,
+        ProfiledStep,
+    )
     from headrace.client.quality_resources import (
         ConfusionCount,
         Label,
@@ -112,6 +119,13 @@ _MODULES = {
         "SliceCause",
         "VersionDrift",
     ),
+    "profile_resources": (
+        "BinnedProfiles",
+        "DataProfiles",
+        "ProfiledAspect",
+        "ProfiledRows",
+        "ProfiledStep",
+    ),
     "quality_resources": (
         "ConfusionCount",
         "Label",
@@ -168,6 +182,7 @@ __all__ = [
     "ApiKey",
     "AsyncClient",
     "Binding",
+    "BinnedProfiles",
     "CallLimits",
     "CallerInfo",
     "Change",
@@ -175,6 +190,7 @@ __all__ = [
     "Client",
     "ClientSettings",
     "ConfusionCount",
+    "DataProfiles",
     "Distributions",
     "Drift",
     "DriftEffects",
@@ -201,6 +217,9 @@ __all__ = [
     "NewApiKey",
     "ObjectiveStatus",
     "PartStatistics",
+    "ProfiledAspect",
+    "ProfiledRows",
+    "ProfiledStep",
     "Progress",
     "QualityAnswer",
     "QualityFigure",

@@ -227,20 +227,22 @@ def statistics_from_proto(proto: monitor_service_pb2.QueryStatisticsResponse) ->
             )
             for replica in proto.replicas
         ),
-        gaps=tuple(
-            Gap(
-                reason=_gap_reason(gap.reason),
-                start_at=timestamp_from_proto(gap.start_time),
-                end_at=timestamp_from_proto(gap.end_time),
-                replica=gap.replica,
-                boot_id=gap.boot_id,
-                missing_reports=gap.missing_reports,
-                monitor=gap.monitor,
-            )
-            for gap in proto.gaps
-        ),
+        gaps=tuple(map(gap_from_proto, proto.gaps)),
         covered_seconds=seconds_from_proto(proto.covered_time),
         prices=Prices(proto.prices.per_core_hour, proto.prices.per_kwh),
+    )
+
+
+def gap_from_proto(gap: monitor_service_pb2.Gap) -> Gap:
+    """A gap from its message."""
+    return Gap(
+        reason=_gap_reason(gap.reason),
+        start_at=timestamp_from_proto(gap.start_time),
+        end_at=timestamp_from_proto(gap.end_time),
+        replica=gap.replica,
+        boot_id=gap.boot_id,
+        missing_reports=gap.missing_reports,
+        monitor=gap.monitor,
     )
 
 

@@ -16,6 +16,7 @@ from headrace.client.async_client import AsyncClient
 from headrace.client.drift_resources import Drift
 from headrace.client.inference import IndexEntry
 from headrace.client.loop_thread import LoopThread
+from headrace.client.profile_resources import DataProfiles
 from headrace.client.quality_resources import Label, LabelCounts, QualityAnswer
 from headrace.client.resources import Statistics
 from headrace.client.results import InferResult, Parameter
@@ -238,6 +239,34 @@ class Client(BlockingRegistryCalls, BlockingAccessCalls, BlockingTextCalls):
                 field=field,
                 distributions=distributions,
                 stretch_seconds=stretch_seconds,
+                timeout_seconds=timeout_seconds,
+            )
+        )
+
+    def profiles(
+        self,
+        model: str,
+        version: int,
+        *,
+        slice_name: str = "",
+        window_seconds: float = 3600.0,
+        end_at: float = 0.0,
+        step_seconds: float = 0.0,
+        timeout_seconds: float | None = None,
+    ) -> DataProfiles:
+        """Return what the rows of a version, or of one slice of it, looked like.
+
+        Of the window before `end_at` (seconds since the epoch; 0: now), in one sum and, with a step of a
+        minute at least, in steps. Raises InvalidArgument for a window that is not kept.
+        """
+        return self._thread.run(
+            self._async.profiles(
+                model,
+                version,
+                slice_name=slice_name,
+                window_seconds=window_seconds,
+                end_at=end_at,
+                step_seconds=step_seconds,
                 timeout_seconds=timeout_seconds,
             )
         )

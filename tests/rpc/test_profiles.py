@@ -14,10 +14,24 @@ import pytest
 from onnx import helper
 
 from headrace.client import AsyncClient
-from headrace.conversion.data_profiles import layout_from_proto, profile_from_proto
+from headrace.conversion.data_profiles import (
+    layout_from_proto,
+    layout_to_proto,
+    profile_from_proto,
+    profile_to_proto,
+)
+from headrace.data_profiles.binning import count
 from headrace.data_profiles.float_bits import float_bit_places
-from headrace.data_profiles.layouts import VALUE
-from headrace.data_profiles.profiles import AspectKey
+from headrace.data_profiles.layouts import (
+    VALUE,
+    BinKind,
+    Bins,
+    FieldKind,
+    FieldLayout,
+    Layout,
+    Place,
+)
+from headrace.data_profiles.profiles import AspectKey, Profile
 from headrace.datatypes import Datatype
 from headrace.monitor.v1 import profile_service_pb2 as pb
 from headrace.monitor.v1 import profile_service_pb2_grpc, telemetry_pb2
@@ -28,10 +42,11 @@ from headrace_inference.adapters.telemetry import MAX_BYTES, TelemetryBuffer
 from headrace_inference.adapters.telemetry_sending import flush_telemetry
 from headrace_inference.domain.versions.statistics import StatisticsRegistry
 from tests.rpc.grpc_fixtures import FRONTS, open_grpc_replica, request
-from tests.rpc.monitors import RunningMonitor, report, running_monitor, seconds
+from tests.rpc.monitors import SECOND, FakeClock, RunningMonitor, report, running_monitor, seconds
 from tests.rpc.rest_fixtures import Model, echo, model
 from tests.unit.inference.text_doubles import EchoRunner, generative_version
 
+EDGES = Bins(BinKind.EDGES, (1.0, 2.0))
 ROWS = np.array([[1.0, 2.0], [3.0, np.nan], [-4.0, 0.0]], np.float32)
 
 
@@ -105,6 +120,45 @@ async def _ask(folder: Path, reports: TelemetryBuffer, front: str) -> None:
             http.post("/v2/models/pairs/infer", json=body) as response,
         ):
             assert 200 == response.status
+
+
+async def test_the_client_tells_profiles_and_their_gaps(tmp_path: Path) -> None:
+    """Counts of a field with its limits; a report that is missing is a gap of them, too."""
+    layout = Layout(
+        (FieldLayout("input x", Place.INPUT, FieldKind.NUMBER, "x", -1, {VALUE: EDGES}),)
+    )
+    counts = {AspectKey("input x", VALUE): count(EDGES, np.array([np.nan, 0.5, 1.5, 1.7, 9.0]))}
+    sent = telemetry_pb2.VersionProfile(
+        model="pairs",
+        version=1,
+        layout=layout_to_proto(layout),
+        profile=profile_to_proto(Profile("", 5, 8, counts)),
+    )
+    clock = FakeClock()
+    async with (
+        running_monitor(tmp_path, clock) as monitor,
+        AsyncClient(monitor=monitor.address) as client,
+    ):
+        await monitor.send([report("a", 1)])
+        clock.pass_by(4 * SECOND)
+        made = report("a", 4, end_ns=clock.now_ns(), dropped=2)
+        made.profiles.append(sent)
+        await monitor.send([made])
+        found = await client.profiles("pairs", 1, step_seconds=60)
+    (binned,) = found.profiles
+    (field,) = binned.total.aspects
+    assert (5, 8) == (binned.total.rows, binned.total.seen_rows)
+    assert ("input x", 1, 0, (1, 2, 1)) == (
+        field.field,
+        field.missing,
+        field.infinite,
+        field.counts,
+    )
+    assert (-np.inf, 1.0, 2.0, np.inf) == field.limits
+    assert [5] == [step.rows.rows for step in binned.steps]
+    assert [("REPORTS_MISSING", "a", 2)] == [
+        (gap.reason, gap.replica, gap.missing_reports) for gap in found.gaps
+    ]
 
 
 async def test_nothing_is_looked_at_where_that_is_off(tmp_path: Path) -> None:

@@ -24,24 +24,25 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from headrace.monitor.v1 import monitor_service_pb2 as headrace_dot_monitor_dot_v1_dot_monitor__service__pb2
 from headrace.type.v1 import profile_pb2 as headrace_dot_type_dot_v1_dot_profile__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)headrace/monitor/v1/profile_service.proto\x12\x13headrace.monitor.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eheadrace/type/v1/profile.proto\"\xc7\x01\n\x14QueryProfilesRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\r\n\x05slice\x18\x03 \x01(\t\x12)\n\x06window\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x04step\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xbc\x01\n\x15QueryProfilesResponse\x12\x35\n\x08profiles\x18\x01 \x03(\x0b\x32#.headrace.monitor.v1.BinnedProfiles\x12\x0e\n\x06slices\x18\x02 \x03(\t\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x95\x01\n\x0e\x42innedProfiles\x12(\n\x06layout\x18\x01 \x01(\x0b\x32\x18.headrace.type.v1.Layout\x12(\n\x05total\x18\x02 \x01(\x0b\x32\x19.headrace.type.v1.Profile\x12/\n\x05steps\x18\x03 \x03(\x0b\x32 .headrace.monitor.v1.ProfileStep\"\x97\x01\n\x0bProfileStep\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x07profile\x18\x03 \x01(\x0b\x32\x19.headrace.type.v1.Profile2x\n\x0eProfileService\x12\x66\n\rQueryProfiles\x12).headrace.monitor.v1.QueryProfilesRequest\x1a*.headrace.monitor.v1.QueryProfilesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)headrace/monitor/v1/profile_service.proto\x12\x13headrace.monitor.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a)headrace/monitor/v1/monitor_service.proto\x1a\x1eheadrace/type/v1/profile.proto\"\xc7\x01\n\x14QueryProfilesRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\r\n\x05slice\x18\x03 \x01(\t\x12)\n\x06window\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x04step\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xe4\x01\n\x15QueryProfilesResponse\x12\x35\n\x08profiles\x18\x01 \x03(\x0b\x32#.headrace.monitor.v1.BinnedProfiles\x12\x0e\n\x06slices\x18\x02 \x03(\t\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x04gaps\x18\x05 \x03(\x0b\x32\x18.headrace.monitor.v1.Gap\"\x95\x01\n\x0e\x42innedProfiles\x12(\n\x06layout\x18\x01 \x01(\x0b\x32\x18.headrace.type.v1.Layout\x12(\n\x05total\x18\x02 \x01(\x0b\x32\x19.headrace.type.v1.Profile\x12/\n\x05steps\x18\x03 \x03(\x0b\x32 .headrace.monitor.v1.ProfileStep\"\x97\x01\n\x0bProfileStep\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x07profile\x18\x03 \x01(\x0b\x32\x19.headrace.type.v1.Profile2x\n\x0eProfileService\x12\x66\n\rQueryProfiles\x12).headrace.monitor.v1.QueryProfilesRequest\x1a*.headrace.monitor.v1.QueryProfilesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'headrace.monitor.v1.profile_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_QUERYPROFILESREQUEST']._serialized_start=164
-  _globals['_QUERYPROFILESREQUEST']._serialized_end=363
-  _globals['_QUERYPROFILESRESPONSE']._serialized_start=366
-  _globals['_QUERYPROFILESRESPONSE']._serialized_end=554
-  _globals['_BINNEDPROFILES']._serialized_start=557
-  _globals['_BINNEDPROFILES']._serialized_end=706
-  _globals['_PROFILESTEP']._serialized_start=709
-  _globals['_PROFILESTEP']._serialized_end=860
-  _globals['_PROFILESERVICE']._serialized_start=862
-  _globals['_PROFILESERVICE']._serialized_end=982
+  _globals['_QUERYPROFILESREQUEST']._serialized_start=207
+  _globals['_QUERYPROFILESREQUEST']._serialized_end=406
+  _globals['_QUERYPROFILESRESPONSE']._serialized_start=409
+  _globals['_QUERYPROFILESRESPONSE']._serialized_end=637
+  _globals['_BINNEDPROFILES']._serialized_start=640
+  _globals['_BINNEDPROFILES']._serialized_end=789
+  _globals['_PROFILESTEP']._serialized_start=792
+  _globals['_PROFILESTEP']._serialized_end=943
+  _globals['_PROFILESERVICE']._serialized_start=945
+  _globals['_PROFILESERVICE']._serialized_end=1065
 # @@protoc_insertion_point(module_scope)

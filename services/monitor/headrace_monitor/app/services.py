@@ -76,7 +76,13 @@ def make_servicers(
     return Servicers(
         _monitor_servicer(settings, counted, books, parts, stopping),
         ProfileServicer(
-            ProfileQuestions(books.profiles, counted.clock, kept_seconds, counted.questions)
+            ProfileQuestions(
+                books.profiles,
+                counted.clock,
+                kept_seconds,
+                counted.questions,
+                counted.query_engine,
+            )
         ),
         DriftServicer(parts.drift),
         QualityServicer(parts.quality.desk, stopping, access),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from headrace import errors
 from headrace.data_profiles.profiles import ProfileKey
 from headrace.errors import FieldViolation
 from headrace_monitor.domain.clock import Clock
 from headrace_monitor.domain.profiles.profile_book import ProfileBook, ProfilesInBins
+from headrace_monitor.domain.queries.query_engine import Query, QueryEngine
+from headrace_monitor.domain.replicas.gaps import Gap
 from headrace_monitor.domain.telemetry.report import NANOSECONDS
 from headrace_monitor.domain.threads import run_in
 
@@ -38,22 +40,36 @@ class ProfileAnswer:
     start_ns: int
     """0 where nothing is covered."""
     end_ns: int
+    gaps: Sequence[Gap] = ()
+    """Of the reports in the window: profiles come with them."""
 
 
 class ProfileQuestions:
     """Answers questions from the book, in the thread of the questions."""
 
     def __init__(
-        self, book: ProfileBook, clock: Clock, kept_seconds: int, thread: Executor | None = None
+        self,
+        book: ProfileBook,
+        clock: Clock,
+        kept_seconds: int,
+        thread: Executor | None = None,
+        query_engine: QueryEngine | None = None,
     ) -> None:
-        self._book, self._clock = book, clock
+        self._book, self._clock, self._query_engine = book, clock, query_engine
         self._kept_ns = kept_seconds * NANOSECONDS
         self._thread = thread
 
     async def ask(self, query: ProfileQuery) -> ProfileAnswer:
         """Answer a question. Raises InvalidArgument (INVALID_QUERY)."""
         self._check(query)
-        return await run_in(self._thread, lambda: self._answer(query))
+        answer = await run_in(self._thread, lambda: self._answer(query))
+        return replace(answer, gaps=await self._gaps(query))
+
+    async def _gaps(self, query: ProfileQuery) -> Sequence[Gap]:
+        if self._query_engine is None:
+            return ()
+        asked = Query(window_ns=query.window_ns, end_ns=query.end_ns, is_seen=_no_model)
+        return (await self._query_engine.statistics(asked)).gaps
 
     def _answer(self, query: ProfileQuery) -> ProfileAnswer:
         now_ns = self._clock().now_ns
@@ -90,3 +106,8 @@ class ProfileQuestions:
                 f"{wrong[0].field} {wrong[0].description}",
                 violations=tuple(wrong),
             )
+
+
+def _no_model(_: str) -> bool:
+    """Gaps are those of replicas: no figures are added up for them."""
+    return False

@@ -115,7 +115,7 @@ def frame_to_proto(statistics: Statistics) -> pb.QueryStatisticsResponse:
         start_time=timestamp(statistics.time_range.start_ns),
         end_time=timestamp(statistics.time_range.end_ns),
         replicas=map(_replica_to_proto, statistics.replicas),
-        gaps=map(_gap_to_proto, statistics.gaps),
+        gaps=map(gap_to_proto, statistics.gaps),
         covered=map(_stretch_to_proto, statistics.covered[-MAX_STRETCHES:]),
         covered_time=duration(sum(each.end_ns - each.start_ns for each in statistics.covered)),
     )
@@ -225,7 +225,7 @@ def _stretch_to_proto(stretch: Stretch) -> pb.Stretch:
     return pb.Stretch(start_time=timestamp(stretch.start_ns), end_time=timestamp(stretch.end_ns))
 
 
-def _gap_to_proto(gap: Gap) -> pb.Gap:
+def gap_to_proto(gap: Gap) -> pb.Gap:
     return pb.Gap(
         reason=f"REASON_{gap.reason.name}",
         start_time=timestamp(gap.start_ns),

@@ -13,6 +13,7 @@ from headrace_monitor.domain.profiles.profile_questions import (
     ProfileQuery,
     ProfileQuestions,
 )
+from headrace_monitor.wire.grpc.convert import gap_to_proto
 from headrace_monitor.wire.grpc.times import nanoseconds, timestamp
 
 
@@ -47,6 +48,7 @@ def answer_to_proto(answer: ProfileAnswer, *, with_steps: bool) -> pb.QueryProfi
         profiles=[_binned(each, with_steps=with_steps) for each in answer.profiles],
         slices=answer.slices,
         end_time=timestamp(answer.end_ns),
+        gaps=map(gap_to_proto, answer.gaps),
     )
     if answer.start_ns:
         message.start_time.CopyFrom(timestamp(answer.start_ns))
