@@ -20,6 +20,8 @@ MODULES = Path(sys.prefix) / "clients" / "console" / "node_modules"
 """Where scripts/install_clients.sh installs Playwright and axe."""
 NODE = shutil.which("node")
 
+OBJECTIVE = '[[rules]]\nname = "answers"\nkind = "objective"\ntarget = 0.999\n'
+
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.toolchain,
@@ -37,10 +39,14 @@ async def fill(scene: Scene, folder: Path) -> None:
     (folder / "two.onnx").write_bytes(scaling(2.0))
     replicas = await scene.until("/replicas", lambda found: bool(found["replicas"]))
     async with AsyncClient(
-        registry=scene.registry.address, inference=replicas["replicas"][0]["grpc"], actor="ada"
+        registry=scene.registry.address,
+        inference=replicas["replicas"][0]["grpc"],
+        monitor=scene.monitor.address,
+        actor="ada",
     ) as client:
         for name in ("one", "two"):
             await client.push("digits", folder / f"{name}.onnx")
+        await client.apply_alert_rules(OBJECTIVE)
         await client.push("other", folder / "one.onnx")
         await client.update_model("digits", description="<img src=x onerror=alert(1)>")
         await scene.until("/overview", lambda found: found["versions"]["READY"] == 3)
@@ -67,4 +73,4 @@ async def test_every_view_is_whole_and_works(
         )
         told, _ = await process.communicate()
     assert (0, "") == (process.returncode, told.decode())
-    assert 72 == len([*shots.iterdir()])
+    assert 84 == len([*shots.iterdir()])

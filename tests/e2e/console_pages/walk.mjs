@@ -9,7 +9,7 @@ const { chromium } = require("playwright-core");
 const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 
 const VIEWS = ["", "#/models/digits", "#/models/digits/route", "#/models/digits/drift", "#/models/digits/quality", "#/models/digits/alerts",
-  "#/models/digits/call", "#/models/digits/history", "#/replicas", "#/alerts", "#/audit", "#/models/nothing"];
+  "#/models/digits/call", "#/models/digits/history", "#/replicas", "#/alerts", "#/alerts/objectives", "#/alerts/rules", "#/audit", "#/models/nothing"];
 const RULES = { type: "tag", values: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] };
 const wrong = [];
 const tell = (text) => { wrong.push(text); console.log(text); };

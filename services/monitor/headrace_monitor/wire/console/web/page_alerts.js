@@ -3,13 +3,16 @@ import { html } from "./vendor/preact.js";
 import { address, usePoll } from "./api.js";
 import { change, link } from "./route.js";
 import { Empty, Problem, Segments, Skeleton, Time } from "./parts.js";
+import { AlertTabs, Objectives, Rules } from "./page_rules.js";
 import { Alert, filterState, mayOf } from "./alerts.js";
 
 export const STATES = [["open", "Now"], ["firing", "Firing"], ["pending", "Pending"], ["resolved", "Over"]];
 
 export default function Alerts({ place, me }) {
   const [, id] = place.parts;
-  return id ? html`<${One} id=${id} me=${me} />` : html`<h1>Alerts</h1><${AlertList} place=${place} me=${me} filters />`;
+  if (id === "objectives") return html`<${Objectives} />`;
+  if (id === "rules") return html`<${Rules} />`;
+  return id ? html`<${One} id=${id} me=${me} />` : html`<h1>Alerts</h1><${AlertTabs} here="" /><${AlertList} place=${place} me=${me} filters />`;
 }
 
 export function AlertList({ place, me, model = "", filters, rights }) {
