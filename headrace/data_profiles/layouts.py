@@ -31,7 +31,7 @@ class FieldKind(StrEnum):
     CATEGORY = "category"
     """One of some texts, whole numbers or truth values a row."""
     TEXT = "text"
-    """One text a row: its length, its script, its most frequent words."""
+    """One text a row: its length, its script, and a bucket by its hash."""
     TENSOR = "tensor"
     """Many numbers a row, an image or an embedding: its norm, moments, and fixed random projections."""
     CLASS = "class"
