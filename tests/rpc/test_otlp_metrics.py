@@ -7,13 +7,19 @@ import re
 from pathlib import Path
 from typing import Any
 
+import grpc
 import numpy as np
 import pytest
 
+from headrace.inference import grpc_service_pb2_grpc
 from headrace.telemetry.histogram import EDGES_NS, RELATIVE_ERROR, Histogram
 from headrace_monitor.adapters.otlp_points import duration_point
+from tests.rpc.grpc_fixtures import request
 from tests.rpc.monitors import NOW, report, running_monitor, telemetry
 from tests.rpc.otlp_collector import attributes_of, running_collector
+from tests.rpc.test_otlp_spans import SAMPLED, TRACE
+from tests.rpc.test_quality_end_to_end import ROWS, classifier
+from tests.rpc.test_serve_folder import serving
 
 
 def specified_index(value: float, scale: int) -> int:
@@ -33,7 +39,7 @@ def buckets_of(point: Any) -> dict[int, int]:
 def test_powers_of_two_are_in_the_bucket_that_ends_with_them(exponent: int) -> None:
     histogram = Histogram()
     histogram.record(np.array([2**exponent, 2**exponent + 1]))
-    point = duration_point(histogram, {}, (1, 2), [])
+    point = duration_point(histogram, {}, (1, 2))
     assert {64 * exponent - 1: 1, 64 * exponent: 1} == buckets_of(point)
     assert specified_index(2.0**exponent, 6) == 64 * exponent - 1
 
@@ -47,13 +53,13 @@ def test_every_duration_is_in_the_bucket_of_the_specification() -> None:
     for duration in durations.tolist():
         place = specified_index(duration, 6)
         expected[place] = expected.get(place, 0) + 1
-    assert expected == buckets_of(duration_point(histogram, {}, (1, 2), []))
+    assert expected == buckets_of(duration_point(histogram, {}, (1, 2)))
 
 
 def test_what_is_out_of_the_range_is_at_its_edge() -> None:
     histogram = Histogram()
     histogram.record(np.array([1, 2**50]))
-    point = duration_point(histogram, {}, (1, 2), [])
+    point = duration_point(histogram, {}, (1, 2))
     assert {639: 1, 2559: 1} == buckets_of(point)
     assert (2, float(2**50 + 1)) == (point.count, point.sum)
 
@@ -129,3 +135,35 @@ async def test_a_collector_that_is_away_keeps_nobody_waiting(tmp_path: Path) -> 
     async with running_monitor(tmp_path, otlp_endpoint="http://127.0.0.1:1") as monitor:
         assert [1] == await monitor.send([report("a", 1, telemetry([1_000_000]))])
         assert 1 == (await monitor.query()).statistics[0].success_count
+
+
+async def test_a_bucket_leads_to_the_trace_of_a_request_in_it(tmp_path: Path) -> None:
+    """Of three requests the traced one; its exemplar names the span of the request."""
+    (tmp_path / "models" / "choice").mkdir(parents=True)
+    (tmp_path / "models" / "choice" / "model.onnx").write_bytes(classifier())
+    with running_collector() as collector:
+        otlp: dict[str, Any] = {"otlp_endpoint": collector.address, "otlp_trace_share": 0.0}
+        async with (
+            running_monitor(tmp_path / "monitor", **otlp) as monitor,
+            serving(
+                tmp_path / "models", tmp_path / "replica", monitor_address=monitor.address, **otlp
+            ) as replica,
+        ):
+            for metadata in ((), SAMPLED, ()):
+                await infer(replica.fronts.grpc_address, metadata)
+            spans = await collector.when(lambda spans: len(spans) >= 4)
+    (whole,) = (span for span in spans if span.name == "infer choice")
+    (point,) = collector.metrics.newest[
+        "headrace.request.duration"
+    ].exponential_histogram.data_points
+    (exemplar,) = point.exemplars
+    assert 3 == point.count
+    assert (TRACE, whole.span_id) == (exemplar.trace_id.hex(), exemplar.span_id)
+    assert whole.end_time_unix_nano == exemplar.time_unix_nano
+    assert whole.end_time_unix_nano - whole.start_time_unix_nano == exemplar.as_double
+
+
+async def infer(address: str, metadata: tuple[tuple[str, str], ...]) -> None:
+    async with grpc.aio.insecure_channel(address) as channel:
+        stub: Any = grpc_service_pb2_grpc.GRPCInferenceServiceStub(channel)
+        await stub.ModelInfer(request("choice", ROWS), metadata=metadata)

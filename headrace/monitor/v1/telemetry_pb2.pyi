@@ -133,7 +133,7 @@ class VersionTelemetry(_message.Message):
     def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., success_count: _Optional[int] = ..., row_count: _Optional[int] = ..., execution_count: _Optional[int] = ..., error_counts: _Optional[_Mapping[str, int]] = ..., route_counts: _Optional[_Mapping[str, int]] = ..., batch_counts: _Optional[_Mapping[int, int]] = ..., total: _Optional[_Union[Histogram, _Mapping]] = ..., queue: _Optional[_Union[Histogram, _Mapping]] = ..., compute: _Optional[_Union[Histogram, _Mapping]] = ..., failed: _Optional[_Union[Histogram, _Mapping]] = ..., measures: _Optional[_Iterable[_Union[Measure, _Mapping]]] = ..., parts: _Optional[_Iterable[_Union[PartMeasure, _Mapping]]] = ...) -> None: ...
 
 class TelemetryReport(_message.Message):
-    __slots__ = ("replica", "boot_id", "sequence", "start_time", "end_time", "versions", "dropped_reports", "last", "profiles", "predictions", "prediction_share", "dropped_predictions", "examples")
+    __slots__ = ("replica", "boot_id", "sequence", "start_time", "end_time", "versions", "dropped_reports", "last", "profiles", "predictions", "prediction_share", "dropped_predictions", "examples", "exemplars")
     REPLICA_FIELD_NUMBER: _ClassVar[int]
     BOOT_ID_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
@@ -147,6 +147,7 @@ class TelemetryReport(_message.Message):
     PREDICTION_SHARE_FIELD_NUMBER: _ClassVar[int]
     DROPPED_PREDICTIONS_FIELD_NUMBER: _ClassVar[int]
     EXAMPLES_FIELD_NUMBER: _ClassVar[int]
+    EXEMPLARS_FIELD_NUMBER: _ClassVar[int]
     replica: str
     boot_id: str
     sequence: int
@@ -160,7 +161,24 @@ class TelemetryReport(_message.Message):
     prediction_share: float
     dropped_predictions: int
     examples: _containers.RepeatedCompositeFieldContainer[RowExample]
-    def __init__(self, replica: _Optional[str] = ..., boot_id: _Optional[str] = ..., sequence: _Optional[int] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., versions: _Optional[_Iterable[_Union[VersionTelemetry, _Mapping]]] = ..., dropped_reports: _Optional[int] = ..., last: _Optional[bool] = ..., profiles: _Optional[_Iterable[_Union[VersionProfile, _Mapping]]] = ..., predictions: _Optional[_Iterable[_Union[Prediction, _Mapping]]] = ..., prediction_share: _Optional[float] = ..., dropped_predictions: _Optional[int] = ..., examples: _Optional[_Iterable[_Union[RowExample, _Mapping]]] = ...) -> None: ...
+    exemplars: _containers.RepeatedCompositeFieldContainer[TraceExemplar]
+    def __init__(self, replica: _Optional[str] = ..., boot_id: _Optional[str] = ..., sequence: _Optional[int] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., versions: _Optional[_Iterable[_Union[VersionTelemetry, _Mapping]]] = ..., dropped_reports: _Optional[int] = ..., last: _Optional[bool] = ..., profiles: _Optional[_Iterable[_Union[VersionProfile, _Mapping]]] = ..., predictions: _Optional[_Iterable[_Union[Prediction, _Mapping]]] = ..., prediction_share: _Optional[float] = ..., dropped_predictions: _Optional[int] = ..., examples: _Optional[_Iterable[_Union[RowExample, _Mapping]]] = ..., exemplars: _Optional[_Iterable[_Union[TraceExemplar, _Mapping]]] = ...) -> None: ...
+
+class TraceExemplar(_message.Message):
+    __slots__ = ("model", "version", "trace_id", "span_id", "duration_ns", "time")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    TRACE_ID_FIELD_NUMBER: _ClassVar[int]
+    SPAN_ID_FIELD_NUMBER: _ClassVar[int]
+    DURATION_NS_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    version: int
+    trace_id: bytes
+    span_id: bytes
+    duration_ns: int
+    time: _timestamp_pb2.Timestamp
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., trace_id: _Optional[bytes] = ..., span_id: _Optional[bytes] = ..., duration_ns: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class VersionProfile(_message.Message):
     __slots__ = ("model", "version", "slice", "layout", "profile")

@@ -6,16 +6,19 @@ import random
 from collections.abc import Iterable, Iterator
 from functools import partial
 
+from headrace.monitor.v1 import telemetry_pb2
 from headrace.tracing.context import new_span_id
 from headrace.tracing.spans import Attribute, Span, SpanQueue
+from headrace_inference.adapters.trace_exemplars import TraceExemplars
 from headrace_inference.domain.extensions.trace_records import RequestFacts, TracedBatch
 
 
 class SpanLog:
     """Hands traced requests to the queue of spans, which makes spans of them on its own thread."""
 
-    def __init__(self, queue: SpanQueue) -> None:
+    def __init__(self, queue: SpanQueue, exemplars: TraceExemplars | None = None) -> None:
         self._queue = queue
+        self._exemplars = exemplars
         self._bits = random.Random()  # noqa: S311  # ids of spans are no secrets
 
     @property
@@ -56,6 +59,8 @@ class SpanLog:
             ": ".join(batch.error) if batch.error else "",
         )
         yield request
+        if self._exemplars is not None and batch.error is None:
+            self._exemplars.add(_exemplar(request, facts))
         if len(batch.times_ns) < len(("began", "assembled", "ran")):
             return
         began_ns, assembled_ns, ran_ns = batch.times_ns[:3]
@@ -64,6 +69,18 @@ class SpanLog:
         together.attributes = {"headrace.batch.requests": len(batch.facts)}
         yield together
         yield inner("run", together.span_id, assembled_ns, ran_ns)
+
+
+def _exemplar(request: Span, facts: RequestFacts) -> telemetry_pb2.TraceExemplar:
+    exemplar = telemetry_pb2.TraceExemplar(
+        model=facts.model,
+        version=int(facts.version),
+        trace_id=request.trace_id.to_bytes(16),
+        span_id=request.span_id.to_bytes(8),
+        duration_ns=max(0, request.end_ns - request.start_ns),
+    )
+    exemplar.time.FromNanoseconds(request.end_ns)
+    return exemplar
 
 
 def _attributes(batch: TracedBatch, facts: RequestFacts) -> dict[str, Attribute]:

@@ -92,6 +92,8 @@ class TelemetryBuffer:
         self.left_out_profiles = 0
         self.predictions: Callable[[], Iterator[Told]] = lambda: iter(())
         """Gives the answers that wait to be told."""
+        self.exemplars: Callable[[], Sequence[telemetry_pb2.TraceExemplar]] = tuple
+        """Gives traced requests that wait to be told."""
 
     def collect(self, *, last: bool = False) -> None:
         """Add what happened since this was last called, also if that is nothing.
@@ -115,6 +117,7 @@ class TelemetryBuffer:
         for answers in told:
             self._add(now_ns, [], (), answers)
         self._reports[-1].examples.extend(self._waiting_examples())
+        self._reports[-1].exemplars.extend(self.exemplars())
         if last:
             self._reports[-1].last = True
         self._last_of_interval.append(self._sequence)

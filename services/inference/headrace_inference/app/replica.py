@@ -35,6 +35,7 @@ from headrace_inference.adapters.telemetry_sending import (
     by_preference,
     send_telemetry,
 )
+from headrace_inference.adapters.trace_exemplars import TraceExemplars
 from headrace_inference.app.access import open_replica_access
 from headrace_inference.app.ending_text import ending_text
 from headrace_inference.app.limits import ingress_limits
@@ -128,11 +129,14 @@ async def _open(
     async with AsyncExitStack() as stack:
         tls = await stack.enter_async_context(open_server_tls(settings))
         access = stack.enter_context(open_replica_access(settings))
-        tracer = stack.enter_context(open_tracer(settings, access.access))
+        exemplars = TraceExemplars()
+        tracer = stack.enter_context(open_tracer(settings, access.access, exemplars))
         counts_callers = settings.count_callers and access.callers.are_checked
         caller = CallerParts(access.callers, SYSTEM_CLOCK) if counts_callers else None
         book = StatisticsRegistry(telling_apart(by, caller))
         reports = await stack.enter_async_context(_reporting(settings, book))
+        if reports is not None:
+            reports.exemplars = exemplars.take
         loads = stack.enter_context(open_loads(settings, origin.source, origin, policy))
         doors = SchemaDoors()
         references = VersionReferences(settings.data / "references", origin.source, doors)

@@ -11,6 +11,7 @@ from headrace.security.access import OPEN_ACCESS, Access
 from headrace.tracing.context import Sampler
 from headrace.tracing.otlp import open_spans
 from headrace_inference.adapters.span_log import SpanLog
+from headrace_inference.adapters.trace_exemplars import TraceExemplars
 from headrace_inference.adapters.trace_file import open_trace_file
 from headrace_inference.domain.extensions.forwarded_headers import HeaderPattern
 from headrace_inference.domain.extensions.trace_settings import TraceSettings, levels
@@ -22,10 +23,12 @@ _IDS_OF_A_PROCESS = 30
 
 
 @contextmanager
-def open_tracer(settings: Settings, access: Access = OPEN_ACCESS) -> Iterator[Tracer]:
+def open_tracer(
+    settings: Settings, access: Access = OPEN_ACCESS, exemplars: TraceExemplars | None = None
+) -> Iterator[Tracer]:
     """The tracer, whose file is closed at the end. Raises InvalidArgument for levels that are none.
 
-    What proves to the `access` who calls is in no trace.
+    What proves to the `access` who calls is in no trace. Some traced requests are kept as `exemplars`.
     """
     initial = TraceSettings(levels("trace_level", settings.trace_level), settings.trace_rate)
     grpc_headers, http_headers = (
@@ -35,7 +38,7 @@ def open_tracer(settings: Settings, access: Access = OPEN_ACCESS) -> Iterator[Tr
     with ExitStack() as stack:
         log, path, rule = None, "", None
         if spans := stack.enter_context(open_spans(settings, "inference", settings.replica_id)):
-            rule = SpanRule(Sampler(settings.otlp_trace_share), SpanLog(spans))
+            rule = SpanRule(Sampler(settings.otlp_trace_share), SpanLog(spans, exemplars))
         if settings.trace_file is not None:
             log = stack.enter_context(open_trace_file(settings.trace_file, _first_id(settings)))
             path = str(settings.trace_file)

@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from headrace.tracing.otlp import TIMEOUT_SECONDS, missing_extra
 from headrace.tracing.settings import OtlpSettings
 from headrace_monitor.adapters.otlp_points import TotalsSince, metrics_of
 from headrace_monitor.domain.ledger.ledger import Ledger
+from headrace_monitor.domain.telemetry.exemplar import Exemplar
 
 logger = logging.getLogger(__name__)
 
@@ -25,17 +26,20 @@ CLOSE_SECONDS = 5.0
 MAX_POINTS = 1000
 """In one message: with full histograms some 2 MB; collectors take 4 MiB."""
 
+Take = Callable[[], Mapping[tuple[str, int], Sequence[Exemplar]]]
+
 
 @contextmanager
-def open_otlp_metrics(settings: OtlpSettings, ledger: Ledger) -> Iterator[None]:
+def open_otlp_metrics(settings: OtlpSettings, ledger: Ledger, take: Take) -> Iterator[None]:
     """Send the totals while inside, and once more at the end; nothing where the settings name no collector.
 
+    `take` gives the traced requests that came since it was last called.
     Raises FailedPrecondition (OTEL_EXTRA_MISSING).
     """
     if not settings.otlp_endpoint:
         yield
         return
-    sender = MetricsSender(_exporter(settings), ledger)
+    sender = MetricsSender(_exporter(settings), ledger, take)
     sender.start()
     try:
         yield
@@ -46,9 +50,10 @@ def open_otlp_metrics(settings: OtlpSettings, ledger: Ledger) -> Iterator[None]:
 class MetricsSender:
     """Sends what versions did since it was made. What a collector misses, the next totals have."""
 
-    def __init__(self, exporter: Any, ledger: Ledger) -> None:
+    def __init__(self, exporter: Any, ledger: Ledger, take: Take) -> None:
         self._exporter = exporter
         self._ledger = ledger
+        self._take = take
         self._since = TotalsSince(ledger.totals.versions, time.time_ns())
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="otlp-metrics", daemon=True)
@@ -91,7 +96,8 @@ class MetricsSender:
         from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
         now_ns = time.time_ns()
-        found = list(metrics_of(self._since.of(self._ledger.totals.versions, now_ns), now_ns))
+        versions = self._since.of(self._ledger.totals.versions, now_ns)
+        found = list(metrics_of(versions, now_ns, self._take()))
         if not found:
             return not self._is_failing
         resource = Resource.create(

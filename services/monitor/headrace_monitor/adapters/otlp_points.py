@@ -9,7 +9,7 @@ the edges would be no powers of 2^(1/64), and every count would be told half a b
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -17,6 +17,7 @@ import numpy as np
 from headrace.telemetry.histogram import BUCKETS_PER_OCTAVE, LOWEST_EXPONENT, Histogram
 from headrace.telemetry.measures import ERRORS, MEASURES, TOTAL_TIME, Kind, Measure, Value
 from headrace_monitor.domain.ledger.totals import VersionKey
+from headrace_monitor.domain.telemetry.exemplar import Exemplar
 from headrace_monitor.domain.telemetry.tally import Tally
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def _minus(value: Value, before: Value) -> Value:
 def metrics_of(
     versions: Mapping[VersionKey, tuple[int, Tally]],
     now_ns: int,
-    exemplars: Mapping[VersionKey, list[Any]] | None = None,
+    exemplars: Mapping[tuple[str, int], Sequence[Exemplar]] | None = None,
 ) -> Iterator[Metric]:
     """Every metric, with a data point for each version that counted something."""
     from opentelemetry.sdk.metrics.export import (
@@ -117,7 +118,7 @@ def _points(
     measure: Measure[Value],
     versions: Mapping[VersionKey, tuple[int, Tally]],
     now_ns: int,
-    exemplars: Mapping[VersionKey, list[Any]],
+    exemplars: Mapping[tuple[str, int], Sequence[Exemplar]],
 ) -> Iterator[Any]:
     for key, (start_ns, tally) in versions.items():
         if measure not in tally:
@@ -126,7 +127,7 @@ def _points(
         attributes = {**own, "headrace.version": str(key.version)}
         times = start_ns, now_ns
         if isinstance(value, Histogram):
-            found = exemplars.get(key, []) if measure is TOTAL_TIME else []
+            found = exemplars.get((key.model, key.version), ()) if measure is TOTAL_TIME else ()
             yield duration_point(value, attributes, times, found)
         elif isinstance(value, int):
             yield _number(value, attributes, times)
@@ -139,7 +140,10 @@ def _points(
 
 
 def duration_point(
-    histogram: Histogram, attributes: Attributes, times: tuple[int, int], exemplars: list[Any]
+    histogram: Histogram,
+    attributes: Attributes,
+    times: tuple[int, int],
+    exemplars: Sequence[Exemplar] = (),
 ) -> Any:
     """A data point of a histogram's buckets as they are; what is out of the range counts at its edge."""
     from opentelemetry.sdk.metrics.export import Buckets, ExponentialHistogramDataPoint
@@ -160,7 +164,19 @@ def duration_point(
         0,
         unknown,
         unknown,
-        exemplars,
+        [_exemplar(each) for each in exemplars],
+    )
+
+
+def _exemplar(exemplar: Exemplar) -> Any:
+    from opentelemetry.sdk.metrics import Exemplar as OtelExemplar
+
+    return OtelExemplar(
+        {},
+        float(exemplar.duration_ns),
+        exemplar.time_ns,
+        exemplar.span_id,
+        exemplar.trace_id,
     )
 
 

@@ -68,11 +68,11 @@ async def open_monitor(
     Raises FailedPrecondition where its folder, its TLS files or one of its addresses cannot be used.
     """
     async with open_server_tls(settings) as tls, open_ledger(settings, times) as counted:
+        books = make_books(settings)
         with (
             open_call_spans(settings, "monitor") as spans,
-            open_otlp_metrics(settings, counted.ledger),
+            open_otlp_metrics(settings, counted.ledger, books.exemplars.take),
         ):
-            books = make_books(settings)
             calls = CallMetrics(SERVICES, spans=spans)
             registry = metrics.build_registry(counted.ledger, counted.clock, calls)
             registry.register(books.drift.gauges)

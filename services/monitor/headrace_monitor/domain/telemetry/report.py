@@ -9,6 +9,7 @@ from headrace.data_profiles.layouts import Layout
 from headrace.data_profiles.profiles import Profile, ProfileKey
 from headrace_monitor.domain.telemetry import encoding
 from headrace_monitor.domain.telemetry.encoding import Values
+from headrace_monitor.domain.telemetry.exemplar import Exemplar
 from headrace_monitor.domain.telemetry.prediction import NONE_TOLD, ToldPredictions
 from headrace_monitor.domain.telemetry.row_example import RowExample
 from headrace_monitor.domain.telemetry.tally import Tally
@@ -80,6 +81,8 @@ class Report:
     """Answers to a sample of the requests that have an id."""
     examples: tuple[RowExample, ...] = ()
     """Some rows of those."""
+    exemplars: tuple[Exemplar, ...] = ()
+    """Some traced requests."""
 
     @property
     def weight(self) -> int:

@@ -25,6 +25,7 @@ from headrace.telemetry.measures import (
 from headrace.telemetry.parts import PART_LABELS, Part, key_of_part
 from headrace_monitor.domain.telemetry import encoding
 from headrace_monitor.domain.telemetry.encoding import PackedHistogram
+from headrace_monitor.domain.telemetry.exemplar import Exemplar
 from headrace_monitor.domain.telemetry.report import Report, VersionTelemetry
 from headrace_monitor.wire.grpc import prediction_convert
 from headrace_monitor.wire.grpc.times import nanoseconds
@@ -80,6 +81,10 @@ _OF_PARTS = frozenset(measure.name for measure in (TOTAL_TIME, FAILED_TIME, ERRO
 
 Field = int | telemetry_pb2.Histogram | Mapping[str, int] | Mapping[int, int]
 
+MAX_EXEMPLARS = 64
+"""Of a report; others are left out."""
+_TRACE_ID_BYTES, _SPAN_ID_BYTES = 16, 8
+
 
 def report_from_request(
     request: monitor_service_pb2.ReportTelemetryRequest, max_versions: int
@@ -131,7 +136,22 @@ def report_from_parts(
         proto.last,
         sent_ns,
         told=prediction_convert.told_from_proto(proto),
+        exemplars=tuple(exemplars_from_proto(proto)),
     )
+
+
+def exemplars_from_proto(proto: telemetry_pb2.TelemetryReport) -> Iterator[Exemplar]:
+    """Yield the traced requests of a report; those that name no trace are left out."""
+    for each in proto.exemplars[:MAX_EXEMPLARS]:
+        if len(each.trace_id) == _TRACE_ID_BYTES and len(each.span_id) == _SPAN_ID_BYTES:
+            yield Exemplar(
+                each.model,
+                each.version,
+                int.from_bytes(each.trace_id),
+                int.from_bytes(each.span_id),
+                max(0, each.duration_ns),
+                max(0, nanoseconds(each.time)),
+            )
 
 
 class _NewTally:
