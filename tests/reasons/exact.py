@@ -126,16 +126,20 @@ async def settled(ingress: Ingress, count: int) -> Counter[str]:
     return in_book(ingress)
 
 
-async def monitored(ingress: Ingress, folder: Path) -> tuple[Counter[str], int]:
-    """The errors that a monitor shows which is told what the replica counted, and how many it timed."""
+async def monitored(ingress: Ingress, folder: Path) -> tuple[Counter[str], Counter[str]]:
+    """The errors that a monitor shows which is told what the replica counted, and those that it timed."""
     buffer = TelemetryBuffer("r", ingress.book, 10)
     buffer.collect()
     folder.mkdir()  # noqa: ASYNC240
     async with running_monitor(folder, FakeClock(time.time_ns())) as monitor:
         await monitor.send(buffer.after(0))
         _, page = await monitor.get("/metrics")
-        answer = await monitor.query()
-    timed = sum(one.failed.count for one in answer.statistics)
+        answer = await monitor.query(parts_by=["reason"])
+    timed = Counter[str]()
+    for one in answer.statistics:
+        own = Counter({part.value: part.failed.count for part in one.parts})
+        assert own.total() == one.failed.count
+        timed += own
     return _by_reason(page, "headrace_request_errors_total"), timed
 
 

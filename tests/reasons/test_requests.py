@@ -89,5 +89,5 @@ class Looking:
         if self.told != (scrape := await scraped(site.replica.metrics_address, ERRORS)):
             self.wrong.append(f"told {self.told - scrape} more, scraped {scrape - self.told} more")
         shown, timed = await monitored(site.replica.ingress, folder / "monitor")
-        if (self.told, self.told.total()) != (shown, timed):
+        if not self.told == shown == timed:
             self.wrong.append(f"told {self.told - shown} more, shown {shown - self.told} more")
