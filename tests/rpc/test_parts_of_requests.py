@@ -64,7 +64,11 @@ async def test_parts_of_a_replica_arrive(tmp_path: Path) -> None:
         buffer.collect()
         await flush_telemetry(buffer, PlainPeer(monitor.channel), 10)
         found = await parts_in(monitor)
+        _, page = await monitor.get("/metrics")
 
+    labels = '{model="digits",reason="QUEUE_FULL",version="1"}'
+    assert f"headrace_request_errors_duration_seconds_count{labels} 1.0" in page.splitlines()
+    assert f"headrace_request_errors_duration_seconds_sum{labels} 0.008" in page.splitlines()
     assert {
         ("reason", "CANCELLED"): (0, 0, 1),
         ("reason", "QUEUE_FULL"): (0, 1, 0),

@@ -11,7 +11,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import cast
 
 from prometheus_client import CollectorRegistry, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    SummaryMetricFamily,
+)
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
@@ -20,6 +25,7 @@ from headrace.telemetry.measures import MEASURES, Kind, Measure, Value
 from headrace_monitor.domain.clock import Clock
 from headrace_monitor.domain.ledger.ledger import Ledger
 from headrace_monitor.domain.ledger.totals import VersionKey
+from headrace_monitor.domain.queries.parts import parts_of
 from headrace_monitor.domain.replicas.gaps import Reason, gaps_of_sessions
 from headrace_monitor.domain.telemetry.report import NANOSECONDS
 from headrace_monitor.domain.telemetry.tally import Tally
@@ -54,6 +60,7 @@ class LedgerCollector(Collector):
             if measure.metric:
                 counted = {key: tally for key, tally in versions.items() if measure in tally}
                 yield _FAMILIES[measure.kind](measure, counted if measure.sparse else versions)
+        yield _failed_by_reason(versions)
         yield from self._own()
 
     def describe(self) -> Iterable[Metric]:
@@ -131,6 +138,21 @@ def _requests(versions: Versions) -> Metric:
     )
     for key, tally in versions.items():
         family.add_metric(_labels(key), tally.request_count)
+    return family
+
+
+def _failed_by_reason(versions: Versions) -> Metric:
+    """Only sums and counts: histograms would be thirty series for each reason of each version."""
+    family = SummaryMetricFamily(
+        "headrace_request_errors_duration_seconds",
+        "From reception to the error, by its reason, of requests answered with one.",
+        labels=(*_VERSION, "reason"),
+    )
+    for key, tally in versions.items():
+        for part in parts_of(tally, ("reason",)):
+            if part.failed.count:
+                seconds = part.failed.sum_ns / NANOSECONDS
+                family.add_metric([*_labels(key), part.part.value], part.failed.count, seconds)
     return family
 
 

@@ -7,6 +7,7 @@ from typing import TypeVar, cast
 
 from headrace.telemetry.histogram import MAX_COUNT, Histogram
 from headrace.telemetry.measures import ERRORS, SUCCESSES, Kind, Measure, Value
+from headrace.telemetry.parts import LEFT_REASONS
 
 Key = TypeVar("Key", str, int)
 SomeValue = TypeVar("SomeValue", bound=Value)
@@ -58,6 +59,21 @@ class Tally:
     def error_count(self) -> int:
         """Requests answered with an error, whatever its reason."""
         return saturated(sum(self[ERRORS].values()))
+
+    @property
+    def left_count(self) -> int:
+        """Requests whose callers left before they were answered: no rate of errors has them."""
+        return sum(self[ERRORS].get(reason, 0) for reason in LEFT_REASONS)
+
+    @property
+    def failed_count(self) -> int:
+        """Requests answered with an error, but for those whose callers left."""
+        return self.error_count - min(self.left_count, self.error_count)
+
+    @property
+    def error_share(self) -> float:
+        """The share of errors among the requests whose callers stayed, 0 to 1."""
+        return self.failed_count / max(1, self[SUCCESSES] + self.failed_count)
 
     @property
     def request_count(self) -> int:

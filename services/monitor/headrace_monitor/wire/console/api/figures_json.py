@@ -20,6 +20,8 @@ from headrace.telemetry.measures import (
     TOKEN_GAP,
     TOTAL_TIME,
 )
+from headrace.telemetry.parts import PART_LABELS
+from headrace_monitor.domain.queries.parts import PartFigures, parts_of
 from headrace_monitor.domain.queries.query_engine import VersionStatistics
 from headrace_monitor.domain.replicas.gaps import Gap
 from headrace_monitor.domain.telemetry.report import NANOSECONDS
@@ -44,7 +46,8 @@ def statistics_json(
         "requests_per_second": found.requests_per_second if found else 0.0,
         "success_count": tally[SUCCESSES],
         "error_counts": tally[ERRORS],
-        "errors_per_second": tally.error_count / seconds,
+        "errors_per_second": tally.failed_count / seconds,
+        "left_count": tally.left_count,
         "route_counts": tally[ROUTES],
         "p50_ms": quantile_ms(total, 0.5),
         "p90_ms": quantile_ms(total, 0.9),
@@ -55,6 +58,26 @@ def statistics_json(
         "cost": cost_json(tally, prices),
         "text": text_json(tally, seconds),
     }
+
+
+def parts_json(tally: Tally) -> list[dict[str, object]]:
+    """Figures of parts of the requests: by reason, of how long they took until the error."""
+    return [
+        {
+            "label": each.part.label,
+            "value": each.part.value,
+            "success_count": each.success_count,
+            "error_count": each.error_count,
+            "left_count": each.left_count,
+            "p50_ms": quantile_ms(_times(each), 0.5),
+            "p99_ms": quantile_ms(_times(each), 0.99),
+        }
+        for each in parts_of(tally, PART_LABELS)
+    ]
+
+
+def _times(each: PartFigures) -> Histogram:
+    return each.failed if each.part.label == "reason" else each.total
 
 
 def cost_json(tally: Tally, prices: Prices = NO_PRICES) -> dict[str, object] | None:

@@ -28,7 +28,12 @@ from headrace_monitor.domain.telemetry.tally import Tally
 from headrace_monitor.wire.console.api import catalog_json, parameters
 from headrace_monitor.wire.console.api.api import Api, Make
 from headrace_monitor.wire.console.api.catalog_json import DELETED, freshness_json, version_row
-from headrace_monitor.wire.console.api.figures_json import gap_json, quantile_ms, statistics_json
+from headrace_monitor.wire.console.api.figures_json import (
+    gap_json,
+    parts_json,
+    quantile_ms,
+    statistics_json,
+)
 from headrace_monitor.wire.sight import Sight
 
 PAGE_SIZE = 50
@@ -104,7 +109,7 @@ class _Row:
             case "rate":
                 return self.tally.request_count, name
             case "errors":
-                return self.tally.error_count / max(1, self.tally.request_count), name
+                return self.tally.error_share, name
             case "p99":
                 return self.tally[TOTAL_TIME].quantile_ns(0.99), name
             case "created":
@@ -201,8 +206,8 @@ class ModelsApi:
             "more_versions": max(0, len(numbers) - SHOWN_VERSIONS) + entry.left_out,
             "problems": row.problems,
             "requests_per_second": tally.request_count / row.seconds,
-            "errors_per_second": tally.error_count / row.seconds,
-            "error_share": tally.error_count / max(1, tally.request_count),
+            "errors_per_second": tally.failed_count / row.seconds,
+            "error_share": tally.error_share,
             "p99_ms": quantile_ms(tally[TOTAL_TIME], 0.99),
             **self._attention(lambda model: model == name),
         }
@@ -219,7 +224,7 @@ class ModelsApi:
                 "versions": _states(known, entries),
                 "replicas": _stages(known.snapshot.replicas.records),
                 "requests_per_second": tally.request_count / known.figures.seconds,
-                "errors_per_second": tally.error_count / known.figures.seconds,
+                "errors_per_second": tally.failed_count / known.figures.seconds,
                 "p99_ms": quantile_ms(tally[TOTAL_TIME], 0.99),
                 **self._attention(lambda model: not model or sees(model)),
                 "gaps": [gap_json(gap) for gap in known.figures.gaps],
@@ -281,7 +286,9 @@ def _details(known: Known, entry: CatalogModel, history: History) -> Iterator[di
     found, pushers = known.figures.of(entry.model.name), history.pushers()
     for number in known.numbers(entry):
         version = entry.versions.get(number)
-        figures = {"statistics": _figures_json(known, found.get(number))}
+        did = found.get(number)
+        parts = {"parts": parts_json(did.tally) if did else []}
+        figures = {"statistics": _figures_json(known, did) | parts}
         if version is None:
             yield {"number": number, "state": DELETED} | figures
         else:

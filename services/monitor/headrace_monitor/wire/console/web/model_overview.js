@@ -15,6 +15,7 @@ export default function Overview({ name, model, place }) {
   const told = series.data || (series.error ? null : series.previous);
   return html`
     <${Versions} name=${name} model=${model} />
+    <${Parts} versions=${model.versions} />
     <${RangeBar} range=${range} place=${html`<span class="hint with-mouse">Drag over a chart to look closer.</span>`} />
     <${Gaps} gaps=${told?.gaps} />
     <${Problem} error=${series.error} old=${series.data && series.at} onRetry=${series.reload} />
@@ -42,9 +43,27 @@ function Versions({ name, model }) {
   </section>`;
 }
 
+const LABELS = { reason: "Errors by reason", route: "By route", slice: "By slice", caller: "By caller" };
+
+// Parts of the requests of the last minute, worst first; one route alone tells nothing new.
+function Parts({ versions }) {
+  const all = versions.flatMap((each) => (each.statistics?.parts || []).map((part) => ({ ...part, version: each.number })));
+  const tables = Object.keys(LABELS).map((label) => [label, all.filter((part) => part.label === label && !(label === "reason" && !part.error_count))])
+    .filter(([label, parts]) => parts.length > (label === "route" ? 1 : 0));
+  const left = versions.reduce((sum, each) => sum + (each.statistics?.left_count || 0), 0);
+  if (!tables.length && !left) return "";
+  return html`<section class="card flush" aria-labelledby="parts-title"><header><h2 id="parts-title">Parts of the requests</h2><span class="hint">of the last minute${left ? `; ${count(left)} callers left before they were answered, who are no errors` : ""}</span></header>
+    ${tables.map(([label, parts]) => html`<table class="cards" key=${label}><caption class="hidden-text">${LABELS[label]}</caption><thead><tr>
+      <th scope="col">${LABELS[label]}</th><th scope="col">Version</th>${label !== "reason" && html`<th scope="col" class="num">Answered</th>`}<th scope="col" class="num">Errors</th><th scope="col" class="num">p50</th><th scope="col" class="num">p99</th></tr></thead>
+      <tbody>${parts.toSorted((one, other) => other.error_count - one.error_count || other.success_count - one.success_count).slice(0, 20).map((part) => html`<tr key=${`${part.version} ${part.value}`}>
+        <th scope="row">${part.value}</th><td data-label="Version"><${Dot} version=${part.version} />v${part.version}</td>${label !== "reason" && html`<td data-label="Answered" class="num">${count(part.success_count)}</td>`}
+        <td data-label="Errors" class=${`num ${part.error_count ? "bad-text" : ""}`}>${count(part.error_count)}</td><td data-label="p50" class="num">${millis(part.p50_ms)}</td><td data-label="p99" class="num">${millis(part.p99_ms)}</td></tr>`)}</tbody></table>`)}
+  </section>`;
+}
+
 function Version({ version, route, texts, fills, costs }) {
   const did = version.statistics || {};
-  const errors = Object.entries(did.error_counts || {}).sort((one, other) => other[1] - one[1]);
+  const errors = Object.entries(did.error_counts || {}).filter(([reason]) => reason !== "CANCELLED").sort((one, other) => other[1] - one[1]);
   const failed = errors.reduce((sum, [, times]) => sum + times, 0);
   const total = (did.success_count || 0) + failed;
   const weight = route?.weights?.[version.number];
@@ -56,7 +75,7 @@ function Version({ version, route, texts, fills, costs }) {
         ${(version.aliases || []).map((alias) => html`<${Chip} key=${`@${alias}`} look="plain">@${alias}</${Chip}>`)}</span></th>
     <td data-label="State" class=${problem ? "full" : ""}><${State} state=${version.state} title=${problem} />${holders > 0 && html` <span class="soft">on ${holders}</span>`}
       ${problem && html`<span class=${`sub ${version.state === "UNAVAILABLE" ? "bad-text" : ""}`}>${problem}</span>`}</td>
-    <td data-label="Requests" class="num">${total ? rate(did.requests_per_second) : html`<span class="soft">not called</span>`}</td>
+    <td data-label="Requests" class="num">${total || did.left_count ? rate(did.requests_per_second) : html`<span class="soft">not called</span>`}</td>
     <td data-label="Errors" class=${`num ${failed ? "bad-text" : ""}`}>${total ? share(failed / total) : "–"}${errors.length > 0 && html`<span class="sub">${errors.slice(0, 2).map(([reason, times]) => `${reason} ${count(times)}`).join(", ")}</span>`}</td>
     <td data-label="p50" class="num">${did.success_count ? millis(did.p50_ms) : "–"}</td>
     <td data-label="p99" class="num">${did.success_count ? millis(did.p99_ms) : "–"}</td>
