@@ -17,6 +17,7 @@ from headrace_inference.domain.sampling.rows import SampledRows
 from headrace_inference.domain.sampling.sampler import TICK_SECONDS, Sampler
 from headrace_inference.domain.sampling.slices import slicings
 from headrace_inference.domain.sampling.version_sampler import (
+    EXAMPLE_ROWS,
     Drained,
     SamplingRules,
     VersionSampler,
@@ -186,6 +187,21 @@ def test_requests_are_taken_by_their_ids() -> None:
     assert [name for name in expected for _ in range(2)] == taken
     assert [0, 1] * len(expected) == [at for rows in collected.taken for at in rows.row_numbers]
     assert 60 < len(expected) < 140
+
+
+def test_some_rows_of_requests_with_ids_are_shown_whole() -> None:
+    """So many of a version at a time, with inputs and outputs, whoever else takes rows by their ids."""
+    shown = Collected()
+    sampler = Sampler(FakeClock(), 0, SamplingRules(id_share=1.0), (), (), [shown])
+    looking = opened(sampler)
+    for number in range(5):
+        looking.look_at(result(LOADED, 0, [3, 1], [Caller(f"r-{number}"), Caller()]), 4)
+    sampler.tick()
+    taken = [request.id for rows in shown.taken for request in rows.requests]
+    assert EXAMPLE_ROWS == len(taken)
+    assert {1} == {len(rows.inputs) for rows in shown.taken}
+    sampler.tick()
+    assert EXAMPLE_ROWS == sum(map(len, shown.taken))
 
 
 def test_rows_by_ids_are_bounded_and_the_others_counted() -> None:
