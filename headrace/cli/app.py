@@ -33,6 +33,10 @@ def build() -> typer.Typer:
     return app
 
 
+SUITES = ("headrace up", "headrace serve")
+"""Commands that start services with the environment that they have."""
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run one command; returns its exit status. Expected errors are one line on standard error."""
     as_json = "--json" in arguments
@@ -44,7 +48,9 @@ def run(arguments: Sequence[str]) -> int:
         return error_report.report_usage(str(error), "headrace", as_json=as_json)
     except UsageError as error:
         command = error.ctx.command_path if getattr(error, "ctx", None) else "headrace"
-        return error_report.report_usage(_said(error), command, as_json=as_json)
+        return error_report.report_usage(
+            _said(error), command, as_json=as_json, hint=_setting_hint(error, command)
+        )
     except typer.Abort:
         return error_report.EXIT_INTERRUPTED
     return result if isinstance(result, int) else 0
@@ -54,6 +60,16 @@ def _said(error: Any) -> str:
     """Return what is wrong with the arguments; of our own words nothing but these."""
     message: str = error.format_message()
     return message.removeprefix("Invalid value: ")
+
+
+def _setting_hint(error: Any, command: str) -> str:
+    """Where a flag of a service goes whose suite is started: into the environment that services share."""
+    flag = getattr(error, "option_name", "")
+    is_mistyped = bool(getattr(error, "possibilities", None))
+    if command not in SUITES or is_mistyped or not flag.startswith("--"):
+        return ""
+    variable = "HEADRACE_" + flag.removeprefix("--").replace("-", "_").upper()
+    return f"settings of its services go into the environment: {variable}=… {command}"
 
 
 def _options_before_the_command() -> Any:

@@ -61,9 +61,9 @@ def report(error: errors.HeadraceError, *, as_json: bool) -> int:
     )
 
 
-def report_usage(message: str, command: str, *, as_json: bool) -> int:
+def report_usage(message: str, command: str, *, as_json: bool, hint: str = "") -> int:
     """Print what is wrong with the arguments or the settings; returns the exit status."""
-    remedy = f"`{command} --help` explains"
+    remedy = "; ".join(filter(None, (hint, f"`{command} --help` explains")))
     return _report("USAGE", message, remedy=remedy, status=EXIT_USAGE, as_json=as_json)
 
 
