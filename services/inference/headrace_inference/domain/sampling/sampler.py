@@ -29,7 +29,7 @@ TICK_SECONDS = 0.5
 """How often rows are handed on, and the budget is divided anew."""
 
 EXAMPLES_NS = 2_500_000
-"""For examples in a tick: half a hundredth of a core, over all versions. One takes about 0.5 ms."""
+"""For examples in a tick, over all versions: half a hundredth of a core. Those of one take 0.2 ms."""
 
 MOST_JOINED = 256
 """Runs whose rows are joined in one step: others get the interpreter in between."""
