@@ -52,7 +52,7 @@ ADVICE: Mapping[str, str] = {
     "load": _LOADING,
     "unload": _LOADING,
     "logs": "the suite logs where it runs, to standard error",
-    "dashboard": "the monitor serves one; `headrace up` prints its address",
+    "dashboard": "the monitor serves a console; `headrace up` prints its address",
     "help": "`headrace --help` lists the commands, `headrace COMMAND --help` explains one",
     "version": "`headrace --version` prints the version of Headrace, `headrace versions NAME` a model's",
     "convert": "export the model to ONNX first: docs/export-your-model.md says how; "

@@ -93,7 +93,7 @@ def _routes(settings: Settings) -> Iterator[Message]:
         for name in MONITOR_SERVICES:
             yield _stream(settings, {"prefix": f"/headrace.monitor.v1.{name}/"}, MONITOR)
     if settings.monitor_http_address:
-        yield from _dashboard(settings)
+        yield from _console(settings)
     yield _NOT_OFFERED
 
 
@@ -119,7 +119,7 @@ def _rest_inference(settings: Settings, retries: Message | None) -> Iterator[Mes
     yield _stream(settings, _fits(_REST_STREAM, "POST|OPTIONS"), REST_REPLICAS)
 
 
-def _dashboard(settings: Settings) -> Iterator[Message]:
+def _console(settings: Settings) -> Iterator[Message]:
     for page in _DASHBOARD:
         yield _route(settings, {"path": page, **_method("GET|HEAD")}, DASHBOARD, None)
     yield _route(settings, {"prefix": _CONSOLE_FILES, **_method("GET|HEAD")}, DASHBOARD, None)
