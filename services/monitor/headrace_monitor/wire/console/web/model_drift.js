@@ -29,6 +29,12 @@ function Nothing({ name, slice }) {
   return html`<div class="card"><${Empty} title="Nothing is known of its data yet"><p>Replicas look at samples of the rows that they are asked. The version's first rows become the reference; or keep one with the version:</p><pre tabindex="0">headrace reference set ${name} --samples rows.csv</pre></${Empty}></div>`;
 }
 
+const numbered = new Intl.Collator("en", { numeric: true });
+const percent = (row) => Math.round((row.evidence_share || 0) * 100);
+// Fields that are off stay first, as the monitor tells them; of the others column 2 is before column 10.
+const inOrder = (fields) => [...fields.filter((each) => each.findings.length),
+  ...fields.filter((each) => !each.findings.length).toSorted((one, other) => percent(other) - percent(one) || numbered.compare(one.field, other.field))];
+
 const off = (version) => version.fields.filter((each) => each.findings.length);
 
 function Version({ name, version, versions, slice, params }) {
@@ -44,7 +50,7 @@ function Version({ name, version, versions, slice, params }) {
     ${field && html`<${Field} key=${`${version.version}|${field}|${slice}`} name=${name} version=${version.version} field=${field} slice=${slice} found=${shown} alert=${params.get("alert")} />`}
     <section class="card flush" aria-label="Fields">
       ${version.fields.length ? html`<table class="cards"><caption class="hidden-text">Fields of v${version.version}, those that are off first</caption><thead><tr><th scope="col">Field</th><th scope="col">Verdict</th><th scope="col">What changed</th><th scope="col" class="num">PSI</th><th scope="col" class="num">JS</th><th scope="col" class="num">KS</th><th scope="col" class="num">Moved by</th><th scope="col" class="num">Evidence</th><th scope="col" class="num">Rows</th></tr></thead>
-        <tbody>${version.fields.map((each) => html`<${Row} key=${`${each.field} ${each.aspect}`} row=${each} active=${each.field === field} />`)}</tbody></table>`
+        <tbody>${inOrder(version.fields).map((each) => html`<${Row} key=${`${each.field} ${each.aspect}`} row=${each} active=${each.field === field} />`)}</tbody></table>`
       : html`<${Empty} title="Its first rows are looked at"><p>${version.learnt_rows ? `${count(version.learnt_rows)} rows so far. Later rows are compared with them, from 10,000 rows and 10 minutes on unless set otherwise. A reference of samples is compared with at once:` : "It is looked at as soon as it is called. With a reference of samples it is compared at once:"} <code>headrace reference set ${name}/${version.version} --samples rows.csv</code></p><p></p></${Empty}>`}
     </section>
     ${version.closed.length > 0 && html`<section class="card" aria-labelledby="closed"><h2 id="closed">What is over</h2><ul class="tight">${version.closed.map((each) => html`<li key=${`${each.field}${each.since_time}`}><strong>${each.field}</strong> ${each.change} <span class="soft">from <${Time} at=${each.since_time} /> to <${Time} at=${each.closed_time} /></span></li>`)}</ul></section>`}
@@ -80,7 +86,7 @@ function Row({ row, active }) {
     <td data-label="What changed" class=${first ? "full" : ""}>${first ? html`${row.findings.map((each) => each.change).filter(Boolean).join("; ")}<span class="sub">since <${Time} at=${first.since_time} /></span>` : html`<span class="soft">${row.change || "–"}</span>`}</td>
     <td data-label="PSI" class="num">${effect(effects.psi)}</td><td data-label="JS" class="num">${effect(effects.jensen_shannon)}</td><td data-label="KS" class="num">${effect(effects.ks)}</td>
     <td data-label="Moved by" class="num">${effects.wasserstein === null || effects.wasserstein === undefined ? "–" : `${number(effects.wasserstein)} σ`}</td>
-    <td data-label="Evidence" class="num">${first ? "found" : `${Math.round((row.evidence_share || 0) * 100)} %`}</td><td data-label="Rows" class="num">${count(rows)}</td></tr>`;
+    <td data-label="Evidence" class="num">${first ? "found" : `${percent(row)} %`}</td><td data-label="Rows" class="num">${count(rows)}</td></tr>`;
 }
 
 const STRETCHES = [[300, "5 min"], [3600, "1 h"], [86400, "1 day"]];
