@@ -160,3 +160,16 @@ def test_streams_of_responses_pass_the_door_too() -> None:
     assert ([2.0, 1.0, "end"], "DATA_OUT_OF_SCHEMA") == (sink.of("a"), sink.errors["b"].reason)
     assert isinstance(flagged.route, FlaggedRoute)
     assert ({"x[0]": 2}, 2) == (totals.violations, totals.successes)
+
+
+def test_what_differs_is_told_once_for_each_request_and_field() -> None:
+    """With how many rows did: a request in which all values differ costs no list of them."""
+    rows = np.full((50_000, 2), 20.0)
+    rows[:, 1] = 3
+    rows[[0, 4, 5], 0] = 3
+    made = checks(AGE, (0, 1))
+    found = made.violations([rows], [0, 4, 4, 6])
+    told = [(each.row, each.check.name, each.rows) for each in found]
+    assert [(0, "x[0]", 1), (0, "x[1]", 4), (4, "x[0]", 2), (4, "x[1]", 49_996)] == told
+    one_by_one = made.violations([rows[:8]])
+    assert 8 + 3 == len(one_by_one) == sum(one.rows for one in made.violations([rows[:8]], [0, 8]))

@@ -59,8 +59,9 @@ class Violation(NamedTuple):
 
     check: FieldCheck
     row: int
-    """Of the run."""
+    """Of the run; the first of `rows` that differ."""
     value: str
+    rows: int = 1
 
 
 class SchemaChecks:
@@ -75,13 +76,19 @@ class SchemaChecks:
             for place, checks in sorted(by_input.items())
         ]
 
-    def violations(self, inputs: Sequence[Array | None]) -> list[Violation]:
-        """The values of a run that differ; none, mostly."""
+    def violations(
+        self, inputs: Sequence[Array | None], first_rows: Sequence[int] = ()
+    ) -> list[Violation]:
+        """The values of a run that differ; none, mostly.
+
+        With the first rows of its requests (and the end of the last one), one for each request and field:
+        four million values that differ are none to list.
+        """
         found: list[Violation] = []
         for checks in self._inputs:
             array = inputs[checks.place] if checks.place < len(inputs) else None
             if array is not None:
-                found.extend(checks.violations(array))
+                found.extend(checks.violations(array, first_rows))
         return found
 
 
@@ -105,7 +112,7 @@ class _InputChecks:
         ]
         self._texts = [_texts(check.schema.categories) for check in checks]
 
-    def violations(self, array: Array) -> Iterator[Violation]:
+    def violations(self, array: Array, first_rows: Sequence[int]) -> Iterator[Violation]:
         if not array.size:
             return
         rows = array.reshape(len(array) if self._rows_first and array.ndim else 1, -1)
@@ -114,9 +121,26 @@ class _InputChecks:
         whole = rows.shape[1] == len(self._columns)
         values = rows if whole else rows[:, self._columns]
         flags = self._of_texts(values) if values.dtype.kind in "OUS" else self._of_numbers(values)
-        if flags.any():
-            for row, at in np.argwhere(flags).tolist():
-                yield Violation(self._checks[at], row, _shown(values[row, at]))
+        if not flags.any():
+            return
+        if first_rows:
+            yield from self._by_request(values, flags, first_rows)
+            return
+        for row, at in np.argwhere(flags).tolist():
+            yield Violation(self._checks[at], row, _shown(values[row, at]))
+
+    def _by_request(
+        self, values: Array, flags: Flags, first_rows: Sequence[int]
+    ) -> Iterator[Violation]:
+        """Yield those of each request by their first rows; the last has all rows that there are."""
+        ends = [*first_rows[1:-1], max(len(flags), first_rows[-1])]
+        for start, end in zip(first_rows, ends, strict=False):
+            part = flags[start:end]
+            counts = part.sum(axis=0)
+            firsts = [(start + int(part[:, at].argmax()), at) for at in np.flatnonzero(counts)]
+            for row, at in sorted(firsts):
+                shown = _shown(values[row, at])
+                yield Violation(self._checks[at], row, shown, int(counts[at]))
 
     def _of_numbers(self, values: Array) -> Flags:
         """The values outside their ranges, and those of no category. NaN is inside of no range."""

@@ -44,7 +44,7 @@ def pass_door(
 
     Raises OutOfSchema where some are refused: the others are to run without them, and are looked at again.
     """
-    found = checks.violations(inputs)
+    found = checks.violations(inputs, first_rows)
     if not found:
         return
     starts = np.asarray(first_rows)
@@ -77,7 +77,10 @@ def _flag(
 
 
 def _count(counter: ViolationCounter, violations: Iterable[Violation]) -> None:
-    counter.record_violations(Counter(one.check.name for one in violations))
+    rows: Counter[str] = Counter()
+    for one in violations:
+        rows[one.check.name] += one.rows
+    counter.record_violations(rows)
 
 
 def _refusal(violations: Sequence[Violation], first_row: int) -> HeadraceError:
