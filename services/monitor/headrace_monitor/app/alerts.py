@@ -96,4 +96,4 @@ async def open_alerts(
         desk = AlertDesk(book, ingestion, delivery, clock)
         objectives = Objectives(book, sources.service, clock)
         path = str(settings.alert_rules) if settings.alert_rules else ""
-        yield AlertParts(desk, evaluator, objectives, path)
+        yield AlertParts(desk, evaluator, objectives, questions, path)
