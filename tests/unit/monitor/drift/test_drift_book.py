@@ -12,8 +12,9 @@ from headrace.data_profiles.layouts import BinKind, Bins, FieldKind, FieldLayout
 from headrace.data_profiles.profiles import AspectKey, Profile, ProfileKey
 from headrace.data_profiles.references import Reference, Source
 from headrace_monitor.domain.clock import Moment
-from headrace_monitor.domain.drift.drift_book import DriftBook, DriftRules
+from headrace_monitor.domain.drift.drift_book import MOST_COMPARED, DriftBook, DriftRules
 from headrace_monitor.domain.drift.findings import ReferenceSource
+from headrace_monitor.domain.drift.learning import LearningRules
 from headrace_monitor.domain.drift.subject import Subject
 from headrace_monitor.domain.telemetry.report import Report, VersionProfile
 
@@ -249,3 +250,19 @@ def test_thousands_that_there_is_no_memory_for_are_told_of_in_a_line(
     assert 0 == looks
     assert 1000 == len(book.untested)
     assert book.size_bytes <= 200_000
+
+
+def test_many_that_are_ready_at_once_get_their_baselines_over_some_steps() -> None:
+    """Reports wait for no hundred of them; rows that come meanwhile are learnt from."""
+    book = DriftBook(DriftRules(learning=LearningRules(1_000, 1)))
+    feed = Feed(book)
+    one = Layout(layout().fields[:1])
+    keys = [ProfileKey(f"m{number}", 1) for number in range(2 * MOST_COMPARED + 10)]
+    compared = []
+    for _ in range(12):
+        feed.step += 1
+        for key in keys:
+            book.take(key, one, feed.profile(one, {}), feed.moment)
+        book.changes(feed.moment)
+        compared.append(sum(book.subjects[key].panel is not None for key in keys))
+    assert [0, MOST_COMPARED, 2 * MOST_COMPARED, len(keys)] == sorted(set(compared))

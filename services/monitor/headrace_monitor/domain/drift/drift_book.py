@@ -51,6 +51,10 @@ class DriftRules:
 
 DEFAULT_RULES = DriftRules()
 
+MOST_COMPARED = 50
+"""Subjects that get baselines in one step, 10 ms each: of hundreds that are ready at once others wait for
+the next step, and go on learning."""
+
 MAX_UNTESTED = 10_000
 
 MAX_WITH_REQUESTS = 200
@@ -74,6 +78,9 @@ class DriftBook:
         """Those that there is no memory for."""
         self._causes: Mapping[tuple[str, int], Collection[SliceCause]] = {}
         self._stepped_ns = 0
+        self._compared = 0
+        self._kin: Mapping[tuple[str, str], Sequence[Subject]] = {}
+        """By model and slice, in one step."""
         self._free_bytes = rules.memory_bytes
         """What is left for new subjects; reckoned anew in each step."""
         self._changed: set[ProfileKey] = set()
@@ -153,6 +160,7 @@ class DriftBook:
 
     def _step(self, moment: Moment) -> None:
         has_news = False
+        self._compared, self._kin = 0, _by_kin(self.subjects.values())
         for key, subject in list(self.subjects.items()):
             if subject.pending_rows:
                 is_new = self._prepare(subject, moment) or subject.step(moment.now_ns)
@@ -172,6 +180,8 @@ class DriftBook:
 
     def _prepare(self, subject: Subject, moment: Moment) -> bool:
         """Give a subject (better) baselines, if there are any; its next rows are compared with them."""
+        if self._compared >= MOST_COMPARED:
+            return False
         if registered := self._registered(subject):
             self._compare(subject, registered, is_final=True)
             return True
@@ -202,12 +212,14 @@ class DriftBook:
 
     def _compare(self, subject: Subject, baselines: Sequence[Baseline], *, is_final: bool) -> None:
         if baselines:
+            self._compared += 1
             panel = self._new_panel(subject.key, subject.order, baselines)
             subject.compare_with(panel, is_final=is_final)
 
     def _of_older(self, subject: Subject) -> Sequence[Baseline]:
         """Those of the newest older version that has its own."""
-        older = [each for each in self.subjects.values() if _is_older(each, subject)]
+        kin = self._kin.get((subject.key.model, subject.key.slice), ())
+        older = [each for each in kin if _is_older(each, subject)]
         if not older:
             return []
         newest = max(older, key=lambda each: each.key.version)
@@ -294,6 +306,13 @@ class DriftBook:
         """Half of it for all rows, the rest for the slices, less for each that comes: 1/4, 1/12, 1/24..."""
         half = self.rules.alpha / 2
         return half / (order * (order + 1)) if order else half
+
+
+def _by_kin(subjects: Iterable[Subject]) -> Mapping[tuple[str, str], Sequence[Subject]]:
+    found: dict[tuple[str, str], list[Subject]] = {}
+    for each in subjects:
+        found.setdefault((each.key.model, each.key.slice), []).append(each)
+    return found
 
 
 def _are_of_one(one: ProfileKey, other: ProfileKey) -> bool:
