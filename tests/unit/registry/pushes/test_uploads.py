@@ -54,9 +54,9 @@ async def opened(many: Uploads, size: int = 1) -> Upload:
 @pytest.mark.parametrize(
     ("many", "held", "wanted"),
     [
-        (uploads(pushes=1), 10, 10),
-        (uploads(pushes=9, staged=90), 60, 60),
-        (uploads(pushes=9, staged=900), 60, 60),
+        (uploads(pushes=1, yields=0.25), 10, 10),
+        (uploads(pushes=9, staged=90, yields=0.25), 60, 60),
+        (uploads(pushes=9, staged=900, yields=0.25), 60, 60),
     ],
     ids=["places", "staged bytes", "disk"],
 )
