@@ -233,6 +233,7 @@ class DriftBook:
         if known is None:
             return self._new_subject(key, layout, moment)
         if known.layout != layout and self._is_newer(known, layout, moment):
+            self._changed.add(key)  # also where no rows follow: what is stored has the old findings
             return self._begin(key, known.order, layout, moment)
         return known
 
