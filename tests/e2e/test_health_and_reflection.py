@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ async def test_health_and_reflection(tmp_path: Path) -> None:
         for service, name in SERVICES.items():
             async with grpc.aio.insecure_channel(getattr(suite, service)) as channel:
                 for asked in ("", name):
+                    await _until_serving(channel, asked)
                     health: Any = health_pb2_grpc.HealthStub(channel)
                     answer = await health.Check(health_pb2.HealthCheckRequest(service=asked))
                     assert answer.status == health_pb2.HealthCheckResponse.SERVING
@@ -35,6 +37,15 @@ async def test_health_and_reflection(tmp_path: Path) -> None:
 
             assert {name, "grpc.health.v1.Health"} <= listed
             assert len(methods) >= 4
+
+
+async def _until_serving(channel: Any, service: str) -> None:
+    """Watch until it serves: a suite is up when its replicas live, which is before they know the state."""
+    health: Any = health_pb2_grpc.HealthStub(channel)
+    async with asyncio.timeout(30):
+        async for told in health.Watch(health_pb2.HealthCheckRequest(service=service)):
+            if told.status == health_pb2.HealthCheckResponse.SERVING:
+                return
 
 
 async def test_reflection_describes_what_errors_carry(tmp_path: Path) -> None:
