@@ -108,6 +108,23 @@ def test_evidence_and_findings_survive_a_restart() -> None:
     assert () == restarted.open_findings()
 
 
+def test_what_closes_without_a_row_is_closed_after_a_restart_too() -> None:
+    """Bins that are replaced while no rows come close findings; what is stored says so."""
+    book = DriftBook()
+    feed = Feed(book)
+    feed.minutes(LEARNT + 5)
+    feed.minutes(5, shifts={"input age": 0.7})
+    stored = dict(book.changes(feed.moment).entries)
+    book.mark_stored()
+    assert book.open_findings()
+    feed.step += 10_000
+    book.take(KEY, layout(names=("age",)), Profile("", 0, 0, {}), feed.moment)
+    stored |= book.changes(feed.moment).entries
+    restarted = DriftBook()
+    restarted.restore(stored.items())
+    assert () == book.open_findings() == restarted.open_findings()
+
+
 def test_learning_goes_on_after_a_restart() -> None:
     """First rows are stored, too."""
     book = DriftBook()
