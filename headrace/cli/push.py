@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,7 +24,7 @@ from headrace.state.language_records import VersionKind
 
 if TYPE_CHECKING:
     from headrace.artifacts.signatures import SigningKey
-    from headrace.client import Progress
+    from headrace.client import AsyncClient, Progress, Version
     from headrace.client.push import Config
     from headrace.triton.graph import GraphTensors
 
@@ -141,19 +141,28 @@ async def push(
         pushed = f"pushed version {version.number} of {name} ({output.size(version.size_bytes)})"
         cli.show(version, lambda: [pushed, *map(printable, version.notices)])
         if samples is not None and reference is not None:
-            with _told_without_reference(name, version.number):
-                made = await client.set_reference(
-                    name, version.number, samples, origin=reference.name
-                )
-            if not cli.as_json:
-                cli.show(made, lambda: f"its reference is of {made.rows:,} rows")
+            await _set_reference(cli, client, version, samples, reference.name)
         if wait:
-            with progress_bars(cli) as bars:
-                bars(_LOADING)
-                remaining = max(0.1, deadline - time.monotonic())
-                await client.wait_until_ready(name, version.number, timeout_seconds=remaining)
-            if not cli.as_json:
-                cli.show(version, lambda: f"version {version.number} of {name} is served")
+            await _wait(cli, client, version, deadline)
+
+
+async def _set_reference(
+    cli: Cli, client: AsyncClient, version: Version, samples: Mapping[str, Any], origin: str
+) -> None:
+    with _told_without_reference(version.model, version.number):
+        made = await client.set_reference(version.model, version.number, samples, origin=origin)
+    if not cli.as_json:
+        cli.show(made, lambda: f"its reference is of {made.rows:,} rows")
+
+
+async def _wait(cli: Cli, client: AsyncClient, version: Version, deadline: float) -> None:
+    """Wait until every replica serves it, and say so."""
+    with progress_bars(cli) as bars:
+        bars(_LOADING)
+        remaining = max(0.1, deadline - time.monotonic())
+        await client.wait_until_ready(version.model, version.number, timeout_seconds=remaining)
+    if not cli.as_json:
+        cli.show(version, lambda: f"version {version.number} of {version.model} is served")
 
 
 @contextmanager

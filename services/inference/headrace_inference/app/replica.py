@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -36,7 +36,7 @@ from headrace_inference.adapters.telemetry_sending import (
     send_telemetry,
 )
 from headrace_inference.adapters.trace_exemplars import TraceExemplars
-from headrace_inference.app.access import open_replica_access
+from headrace_inference.app.access import ReplicaAccess, open_replica_access
 from headrace_inference.app.ending_text import ending_text
 from headrace_inference.app.limits import ingress_limits
 from headrace_inference.app.memory import region_table
@@ -56,12 +56,13 @@ from headrace_inference.app.readiness import ReplicaReadiness
 from headrace_inference.app.sampling import open_sampling
 from headrace_inference.app.servers import Fronts, open_fronts
 from headrace_inference.app.tracing import open_tracer
+from headrace_inference.domain.extensions.tracing import Tracer
 from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.domain.ingress.request_parts import CallerParts, telling_apart
 from headrace_inference.domain.reconciliation.lasting_jobs import keep_running
 from headrace_inference.domain.reconciliation.later_measuring import LaterMeasuring
 from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
-from headrace_inference.domain.sampling.slices import slicings
+from headrace_inference.domain.sampling.slices import Slicing, slicings
 from headrace_inference.domain.schemas.doors import SchemaDoors
 from headrace_inference.domain.versions.statistics import StatisticsRegistry
 from headrace_inference.settings import Settings
@@ -125,22 +126,15 @@ async def _open(
     settings: Settings, stopping: asyncio.Event, origin: Origin
 ) -> AsyncIterator[Serving]:
     policy = open_policy(settings.signature_policy)
-    by = slicings(settings.slice_by)
     async with AsyncExitStack() as stack:
         tls = await stack.enter_async_context(open_server_tls(settings))
         access = stack.enter_context(open_replica_access(settings))
-        exemplars = TraceExemplars()
-        tracer = stack.enter_context(open_tracer(settings, access.access, exemplars))
-        counts_callers = settings.count_callers and access.callers.are_checked
-        caller = CallerParts(access.callers, SYSTEM_CLOCK) if counts_callers else None
-        book = StatisticsRegistry(telling_apart(by, caller))
-        reports = await stack.enter_async_context(_reporting(settings, book))
-        if reports is not None:
-            reports.exemplars = exemplars.take
+        told = await _open_telemetry(stack, settings, access)
+        tracer, book = told.tracer, told.book
         loads = stack.enter_context(open_loads(settings, origin.source, origin, policy))
         doors = SchemaDoors()
         references = VersionReferences(settings.data / "references", origin.source, doors)
-        sampler = stack.enter_context(open_sampling(settings, reports, references, by=by))
+        sampler = stack.enter_context(open_sampling(settings, told.reports, references, by=told.by))
         payloads = stack.enter_context(open_payload_log(settings))
         models = await stack.enter_async_context(
             open_models(settings, loads, book, sampler, doors, payloads.taker)
@@ -184,6 +178,32 @@ async def _open(
         )
         stack.callback(closing.set)
         yield Serving(fronts, reconciler)
+
+
+@dataclass(frozen=True, slots=True)
+class _Telemetry:
+    """What traces requests, what counts them, and what reports that, if there is a monitor."""
+
+    tracer: Tracer
+    book: StatisticsRegistry
+    reports: telemetry.TelemetryBuffer | None
+    by: Sequence[Slicing]
+    """Tells requests apart; shared, so that all who do tell the same values apart."""
+
+
+async def _open_telemetry(
+    stack: AsyncExitStack, settings: Settings, access: ReplicaAccess
+) -> _Telemetry:
+    exemplars = TraceExemplars()
+    tracer = stack.enter_context(open_tracer(settings, access.access, exemplars))
+    counts_callers = settings.count_callers and access.callers.are_checked
+    caller = CallerParts(access.callers, SYSTEM_CLOCK) if counts_callers else None
+    by = slicings(settings.slice_by)
+    book = StatisticsRegistry(telling_apart(by, caller))
+    reports = await stack.enter_async_context(_reporting(settings, book))
+    if reports is not None:
+        reports.exemplars = exemplars.take
+    return _Telemetry(tracer, book, reports, by)
 
 
 def _tend_versions(

@@ -90,21 +90,19 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
         scrubber = BlobScrubber(blobs, lambda: follower.catalog, settings.scrub_bytes_per_second)
         inbox = AccessInbox(settings.data, store)
         audit = open_audit(settings, log, state.stored_log(), follower)
-        lasting = [
+        lasting = (
             *([audit.run()] if audit else []),
             *follow_jobs(state, watches, rights_watches, pause, stopping),
             inbox.take_in_for_ever(),
             note_for_ever(state.redis, state.keys, access.used_keys),
             collect_garbage(garbage, follower),
             scrubber.run(),
-        ]
+        )
         following = [jobs.create_task(job) for job in lasting]
         if follower.synced:
             await _look_for_keys(inbox, state, is_on=access.is_on)
-        replicas = partial(read_replicas, state.redis, state.keys)
-        servicer = RegistryServicer(
-            store, artifacts, blobs, replicas, watches, state.stored_log(), access
-        )
+        replicas, history = partial(read_replicas, state.redis, state.keys), state.stored_log()
+        servicer = RegistryServicer(store, artifacts, blobs, replicas, watches, history, access)
         key_uses = partial(known_key_uses, state.redis, state.keys)
         rights = AccessServicer(store, access, rights_watches, key_uses, time.time)
         is_ready = partial(readiness, follower, log, blobs, state.note, audit)

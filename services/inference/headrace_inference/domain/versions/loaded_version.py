@@ -98,10 +98,6 @@ class LoadedVersion:
         self._sampler = (
             None if sampler is None else sampler.open(record, runner.labels, statistics.lock)
         )
-        is_generative = isinstance(runner, GenerativeRunner)  # of which the lengths are sampled
-        rows_sampler = None if is_generative else self._sampler
-        log = None if payloads is None or is_generative else payloads.of(record)
-        statistics.failure_log = None if log is None else log.take_failed
         self._executor = executor_for(
             Execution(
                 record,
@@ -110,7 +106,7 @@ class LoadedVersion:
                 statistics,
                 clock,
                 watchdog or RunWatchdog(clock),
-                Responder(self, statistics, rows_sampler, log),
+                self._responder(payloads),
                 FailureStreak(runner.probe, self._tell_broken),
                 remarked,
                 open_scheduler,
@@ -126,6 +122,18 @@ class LoadedVersion:
         executor = self._executor
         self.generative = executor.model if isinstance(executor, GenerationExecutor) else None
         self.encoder = executor.model if isinstance(executor, EncodingExecutor) else None
+
+    def _responder(self, payloads: PayloadTaker | None) -> Responder:
+        """Answers requests, and shows rows and payloads to those who look at them.
+
+        Of generations their executor shows lengths and texts.
+        """
+        if isinstance(self.runner, GenerativeRunner):
+            self.statistics.failure_log = None
+            return Responder(self, self.statistics, None, None)
+        log = payloads.of(self.record) if payloads is not None else None
+        self.statistics.failure_log = None if log is None else log.take_failed
+        return Responder(self, self.statistics, self._sampler, log)
 
     @property
     def labels(self) -> Mapping[str, Sequence[bytes]]:
