@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import scipy.special
 
-from benchmarks import drift_scenarios
+from benchmarks import drift_scenarios, paces
 from benchmarks.drift_scenarios import FIELDS, LABELS, NUMBERS, QUIET_MINUTES, Rows, Scenario
 from headrace.data_profiles.binning import count
 from headrace.data_profiles.layouts import BinKind, Bins
@@ -221,7 +221,7 @@ def errors_in_a_slice(seed: int) -> tuple[float | None, bool, int]:
 
 
 def main() -> None:
-    """Print both tables."""
+    """Print the tables: what is found in rows, and in run times (`paces.py`)."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a day, and each change once")
     parser.add_argument("--days", type=float, default=5)
@@ -242,7 +242,8 @@ def main() -> None:
     )
     alarms = quiet(days, 99)
     figures = " | ".join(f"{alarms[method]:.1f}" for method in METHODS)
-    print(f"| **false alarms a day**, {days:g} quiet days | {figures} | | |")
+    print(f"| **false alarms a day**, {days:g} quiet days | {figures} | | |\n")
+    paces.print_rows(days, 4 * repeats)
 
 
 if __name__ == "__main__":

@@ -156,6 +156,16 @@ class Latency(Rule, tag="latency", frozen=True, kw_only=True):
         return {**super().durations(), "window": self.window, "above": self.above}
 
 
+class Slower(Rule, tag="slower", frozen=True, kw_only=True):
+    """A version's runs take longer than they did at the same load, as the tests of minutes have it."""
+
+    kind = "slower"
+
+    above: float = 0.05
+    """By how much longer at least; the tests see nothing below 0.05."""
+    hold: str = msgspec.field(default="0s", name="for")
+
+
 class Drift(Rule, tag="drift", frozen=True, kw_only=True):
     """Fields of a version's data look different from its reference, as the tests of drift have it."""
 
@@ -236,6 +246,7 @@ AnyRule = (
     Objective
     | Errors
     | Latency
+    | Slower
     | Drift
     | DataQuality
     | Quality

@@ -21,6 +21,7 @@ from headrace.alert_rules.rules import (
     Errors,
     Objective,
     Quality,
+    Slower,
 )
 from headrace.alert_rules.shipped import SHIPPED
 
@@ -36,6 +37,8 @@ _SECRET = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _DEEP = re.compile(r"""(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){30}""")
 """A key with dots takes the square of its parts to read: a minute for one of 250 kB."""
 _MAX_PROBLEMS = 20
+LEAST_SLOWER = 0.05
+"""The tests allow for so much."""
 _SHARES = ("target", "above", "quantile", "drop")
 _KEYS = ("rules", "receivers", "shipped")
 
@@ -179,6 +182,8 @@ def _problems_of(rule: AnyRule) -> Iterator[str]:
             yield "give below, or drop"
         case Errors() if rule.slices and rule.by != "slice":
             yield 'slices: give by = "slice", too'
+        case Slower() if rule.above < LEAST_SLOWER:
+            yield f"above: must be {LEAST_SLOWER:g} or more: less is not told from chance"
         case Drift() if rule.min_fields < 1:
             yield "min_fields: must be 1 or more"
     for key in _SHARES:

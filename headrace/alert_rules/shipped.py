@@ -11,6 +11,7 @@ from headrace.alert_rules.rules import (
     MissingTelemetry,
     Quality,
     ReplicaLost,
+    Slower,
     VersionNotReady,
 )
 
@@ -44,6 +45,14 @@ SHIPPED: tuple[AnyRule, ...] = (
         except_reasons=tuple(sorted(OVERLOAD)),
         summary="over 5 % of the requests of one slice end with an error, and few of the others do",
         look_at="Look at the reasons, and at what callers of the slice send that others do not.",
+    ),
+    Slower(
+        name="version-slower",
+        severity="ticket",
+        above=0.05,
+        summary="runs take longer than they did at the same load",
+        look_at="What else runs on the machines since then? Did callers begin to send larger rows? "
+        "`headrace top NAME` shows runs and queues, `headrace drift NAME` the rows.",
     ),
     Drift(
         name="data-drift",

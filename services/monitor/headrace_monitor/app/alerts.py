@@ -24,6 +24,7 @@ from headrace_monitor.domain.alerts.known_figures import (
     SessionGaps,
 )
 from headrace_monitor.domain.alerts.known_quality import QualityOfLastDay
+from headrace_monitor.domain.alerts.known_slowness import KnownSlowness
 from headrace_monitor.domain.alerts.objectives import Objectives
 from headrace_monitor.domain.catalog.catalog import Catalog
 from headrace_monitor.domain.clock import Clock
@@ -68,6 +69,7 @@ def sources_of(
         drift=drift,
         quality=QualityOfLastDay(quality),
         versions=CatalogStates(catalog),
+        paces=KnownSlowness(query_engine, clock),
     )
 
 

@@ -71,6 +71,11 @@ target = 0.9
 burn = [{ long = "5m", short = "1h", rate = 0.0 }]
 
 [[rules]]
+name = "slower"
+kind = "slower"
+above = 0.01
+
+[[rules]]
 name = "typo"
 kind = "errors"
 abov = 0.1
@@ -126,6 +131,7 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
         "rules.slow: give below, or drop",
         "rules.burns: burn: the short window (1h) must be shorter than the long (5m)",
         "rules.burns: burn.rate: must be above 0",
+        "rules.slower: above: must be 0.05 or more",
         "rules.typo: Object contains unknown field `abov`",
         "receivers.w: url: it is no http",
         "receivers.w: secret_file: '../../etc/passwd' is no file's name",

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from headrace import errors
-from headrace.alert_rules.rules import AnyRule, Errors, Latency, Objective
+from headrace.alert_rules.rules import AnyRule, Errors, Latency, Objective, Slower
 from headrace_monitor.domain.alerts import service_checks
 from headrace_monitor.domain.alerts.alert_book import AlertBook
 from headrace_monitor.domain.alerts.alerts import Level, Subject
@@ -104,6 +104,8 @@ class Evaluator:
         windows = dict(await self._windows(rules))
         sources = self._sources
         quality = await sources.quality.figures()
+        is_wanted = any(isinstance(rule, Slower) for rule in rules)
+        slower = await sources.paces.slower() if is_wanted else None
 
         def others() -> Facts:
             return Facts(
@@ -112,6 +114,7 @@ class Evaluator:
                 sources.drift.open_findings(),
                 quality,
                 sources.versions.unready(),
+                slower,
             )
 
         return await self._questions.run_in_thread(others)

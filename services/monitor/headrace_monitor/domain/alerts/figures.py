@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from headrace_monitor.domain.drift.findings import Finding
+from headrace_monitor.domain.drift.pace import Slowdown
 
 
 class SliceCounts(NamedTuple):
@@ -106,6 +107,22 @@ class QualitySource(Protocol):
         """Those of the present; None while that cannot be told."""
 
 
+class SlowerVersion(NamedTuple):
+    """A version that takes longer than it did, by the quantile that grew most."""
+
+    model: str
+    version: int
+    quantile: float
+    slowdown: Slowdown
+
+
+class PaceSource(Protocol):
+    """Tells which versions take longer than they did."""
+
+    async def slower(self) -> Sequence[SlowerVersion] | None:
+        """All of them; None while that cannot be told."""
+
+
 class UnreadyVersion(NamedTuple):
     """A version that should serve, and is not ready on some replicas."""
 
@@ -138,6 +155,10 @@ class Unknown:
         """It cannot be told."""
         return None
 
+    async def slower(self) -> Sequence[SlowerVersion] | None:
+        """It cannot be told."""
+        return None
+
     def unready(self) -> Sequence[UnreadyVersion] | None:
         """It cannot be told."""
         return None
@@ -152,3 +173,4 @@ class Sources:
     drift: OpenFindings = Unknown()
     quality: QualitySource = Unknown()
     versions: VersionStates = Unknown()
+    paces: PaceSource = Unknown()

@@ -15,12 +15,14 @@ from headrace.alert_rules.rules import (
     Objective,
     Quality,
     ReplicaLost,
+    Slower,
     VersionNotReady,
 )
-from headrace_monitor.domain.alerts import data_checks, presence_checks, service_checks
+from headrace_monitor.domain.alerts import data_checks, pace_checks, presence_checks, service_checks
 from headrace_monitor.domain.alerts.figures import (
     ReplicaGap,
     ServiceWindow,
+    SlowerVersion,
     UnreadyVersion,
     WatchedFigure,
 )
@@ -37,6 +39,7 @@ class Facts:
     findings: Sequence[Finding] | None = None
     quality: Sequence[WatchedFigure] | None = None
     unready: Sequence[UnreadyVersion] | None = None
+    slower: Sequence[SlowerVersion] | None = None
 
 
 def look(rule: AnyRule, facts: Facts) -> Look:
@@ -44,6 +47,8 @@ def look(rule: AnyRule, facts: Facts) -> Look:
     match rule:
         case Objective() | Errors() | Latency():
             return service_checks.look_at_requests(rule, facts.windows)
+        case Slower():
+            return pace_checks.look_at_paces(rule, facts.slower)
         case Drift():
             return data_checks.look_at_drift(rule, facts.findings)
         case DataQuality():

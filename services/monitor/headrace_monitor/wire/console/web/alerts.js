@@ -7,7 +7,7 @@ import { Chip, Confirm, Copy, State, Time } from "./parts.js";
 
 const SEVERITIES = { page: ["bad", "page"], ticket: ["warn", "ticket"], info: ["", "info"] };
 const KINDS = {
-  objective: "Service objective", errors: "Errors", latency: "Latency", drift: "Drift", data_quality: "Data quality", quality: "Quality",
+  objective: "Service objective", errors: "Errors", latency: "Latency", slower: "Slower than before", drift: "Drift", data_quality: "Data quality", quality: "Quality",
   missing_telemetry: "Missing telemetry", replica_lost: "Replica lost", version_not_ready: "Version not ready",
 };
 
