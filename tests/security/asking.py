@@ -12,34 +12,10 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from headrace.inference import grpc_service_pb2
-from headrace.inference.v1 import generation_service_pb2
-from headrace.monitor.v1 import (
-    alert_service_pb2,
-    drift_service_pb2,
-    monitor_service_pb2,
-    profile_service_pb2,
-    quality_service_pb2,
-)
-from headrace.registry.v1 import access_service_pb2, reference_service_pb2, registry_service_pb2
+from tests.security.services import services
 
 SECONDS = 20.0
-SERVICES: Mapping[str, ServiceDescriptor] = {
-    service.full_name: service
-    for file in (
-        grpc_service_pb2,
-        generation_service_pb2,
-        registry_service_pb2,
-        access_service_pb2,
-        reference_service_pb2,
-        monitor_service_pb2,
-        drift_service_pb2,
-        profile_service_pb2,
-        quality_service_pb2,
-        alert_service_pb2,
-    )
-    for service in file.DESCRIPTOR.services_by_name.values()
-}
+SERVICES: Mapping[str, ServiceDescriptor] = {each.full_name: each for each in services()}
 REFUSALS = {grpc.StatusCode.UNAUTHENTICATED: "U", grpc.StatusCode.PERMISSION_DENIED: "D"}
 STATUSES = {401: "U", 403: "D"}
 

@@ -8,33 +8,11 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
 from headrace.inference import grpc_service_pb2
-from headrace.inference.v1 import generation_service_pb2
-from headrace.monitor.v1 import (
-    alert_service_pb2,
-    drift_service_pb2,
-    monitor_service_pb2,
-    profile_service_pb2,
-    quality_service_pb2,
-)
-from headrace.registry.v1 import access_service_pb2, reference_service_pb2, registry_service_pb2
+from headrace.registry.v1 import registry_service_pb2
 from headrace.security.methods import METHODS
 from headrace.security.model_names import model_in
 from headrace.security.verbs import Scope, Verb
-
-FILES = (
-    grpc_service_pb2,
-    generation_service_pb2,
-    monitor_service_pb2,
-    profile_service_pb2,
-    quality_service_pb2,
-    alert_service_pb2,
-    drift_service_pb2,
-    registry_service_pb2,
-    access_service_pb2,
-    reference_service_pb2,
-    health_pb2,
-    reflection_pb2,
-)
+from tests.security.services import services
 
 NOT_EVERYWHERE = {
     "/grpc.health.v1.Health/List",
@@ -43,13 +21,17 @@ NOT_EVERYWHERE = {
 """Of later releases of gRPC's packages."""
 
 
-def services() -> Iterator[ServiceDescriptor]:
-    for file in FILES:
+def all_services() -> Iterator[ServiceDescriptor]:
+    """Those of the project, and those of gRPC that are served beside them."""
+    yield from services()
+    for file in (health_pb2, reflection_pb2):
         yield from file.DESCRIPTOR.services_by_name.values()
 
 
 def test_every_method_has_a_row() -> None:
-    there = {f"/{each.full_name}/{method.name}" for each in services() for method in each.methods}
+    there = {
+        f"/{each.full_name}/{method.name}" for each in all_services() for method in each.methods
+    }
     assert there - set(METHODS) == set()
     assert set(METHODS) - there <= NOT_EVERYWHERE
 
