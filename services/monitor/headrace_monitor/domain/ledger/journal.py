@@ -53,13 +53,13 @@ def decode(encoded: bytes) -> JournalEntry:
         raise ValueError("a report's checksum does not match")
     place = _PREFIX.size + _PREFIX.unpack_from(encoded)[1]
     head = _decoder.decode(encoded[_PREFIX.size : place])
-    replica, boot_id, sequence, start_ns, end_ns, dropped, last, sent_ns, *rest = head
-    now_ns, steady_ns, ahead_ns, lengths = rest
+    now_ns, steady_ns, ahead_ns = head[8:11]
     versions = []
-    for model, version, length in lengths:
+    for model, version, length in head[11]:
         tally = encoded[place : place + length]
         versions.append(VersionTelemetry(model, version, tally, encoding.values_of(tally)))
         place += length
+    replica, boot_id, sequence, start_ns, end_ns, dropped, last, sent_ns = head[:8]
     report = Report(
         *(replica, boot_id, sequence, start_ns, end_ns, tuple(versions), dropped, last, sent_ns)
     )
