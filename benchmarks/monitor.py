@@ -20,7 +20,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,8 @@ def ping(address: str) -> None:
     threading.Thread(target=wait_for_the_end, daemon=True).start()
     with grpc.insecure_channel(address) as channel:
         stub: Any = health_pb2_grpc.HealthStub(channel)
+        stub.Check(health_pb2.HealthCheckRequest())
+        print(flush=True)  # from here on it is measured
         while not ended.wait(PING_SECONDS):
             began = time.perf_counter()
             stub.Check(health_pb2.HealthCheckRequest())
@@ -97,14 +100,16 @@ def ping(address: str) -> None:
     print(json.dumps(took))
 
 
-async def pinged(monitor: Service, name: str, work: Awaitable[Any]) -> Any:
+async def pinged(monitor: Service, name: str, work: Callable[[], Awaitable[Any]]) -> Any:
     """Return what `work` gives; prints what the calls of another process took meanwhile."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "benchmarks.monitor", "--ping", monitor.grpc),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
-    done = await work
+    assert process.stdout is not None
+    await process.stdout.readline()
+    done = await work()
     printed, _ = await process.communicate(b"")  # the end of its input
     _show(name, json.loads(printed))
     return done
@@ -147,14 +152,16 @@ async def measure(replicas: int, rounds: int) -> None:
             open_service("headrace_monitor", "--data", folder) as monitor,
             asyncio.timeout(120),
         ):
-            await pinged(monitor, "health, idle", asyncio.sleep(4))
+            await pinged(monitor, "health, idle", partial(asyncio.sleep, 4))
             reports = [
                 [request(each, number).SerializeToString() for number in range(1, rounds + 1)]
                 for each in range(replicas)
             ]
-            sending = [send(monitor, each) for each in reports]
-            asking = [ask(monitor) for _ in range(rounds)]
-            busy = asyncio.gather(*sending, *asking)
+
+            async def busy() -> list[Any]:
+                asking = [ask(monitor) for _ in range(rounds)]
+                return await asyncio.gather(*(send(monitor, each) for each in reports), *asking)
+
             outcomes = await pinged(monitor, "health, under load", busy)
             print(f"reports: {sorted(set(outcomes[:replicas]))}")
             print(f"peak {peak_megabytes(monitor):.0f} MB")
