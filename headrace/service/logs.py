@@ -17,11 +17,12 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import uuid4
 
+from headrace.tracing import context as trace_context
+
 Format = Literal["auto", "human", "json"]
 Level = Literal["debug", "info", "warning", "error"]
 
 REQUEST_ID_KEY = "x-request-id"
-TRACEPARENT_KEY = "traceparent"
 
 _STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -45,13 +46,8 @@ def request_context(metadata: Iterable[tuple[str, str | bytes]]) -> RequestConte
     """The ids that a call's metadata (or an HTTP request's headers, lower-case) brings, or new ones."""
     values = {key: value for key, value in metadata if isinstance(value, str)}
     request_id = values.get(REQUEST_ID_KEY) or uuid4().hex
-    return RequestContext(request_id[:128], trace_id(values.get(TRACEPARENT_KEY, "")))
-
-
-def trace_id(traceparent: str) -> str:
-    """The trace id of a W3C traceparent (version-traceid-parentid-flags), or '' if it is none."""
-    parts = traceparent.split("-")
-    return parts[1] if len(parts) == 4 and len(parts[1]) == 32 else ""
+    place = trace_context.parsed(values.get(trace_context.HEADER, ""))
+    return RequestContext(request_id[:128], f"{place.trace_id:032x}" if place is not None else "")
 
 
 def begin(context: RequestContext) -> None:

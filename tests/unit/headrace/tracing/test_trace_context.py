@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from headrace.service import logs
 from headrace.tracing.context import Sampler, TraceContext, parsed
 
 GOOD = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -36,6 +37,14 @@ def test_a_traceparent_is_read_as_it_is_written() -> None:
 )
 def test_what_is_none_is_none(text: str) -> None:
     assert parsed(text) is None
+
+
+def test_records_of_a_call_carry_the_trace_that_its_spans_have() -> None:
+    """What begins no span is no trace in the log either."""
+    good = logs.request_context([("traceparent", GOOD), ("x-request-id", "r")])
+    assert ("r", GOOD.split("-")[1]) == (good.request_id, good.trace_id)
+    nothing = f"00-{'x' * 32}-b7ad6b7169203331-01"
+    assert logs.request_context([("traceparent", nothing)]).trace_id == ""
 
 
 def test_callers_decide_for_their_calls_and_a_share_of_the_others_is_traced() -> None:
