@@ -36,6 +36,11 @@ def reference_resource(model: str, number: int) -> str:
     return f"{version_resource(model, number)}/reference"
 
 
+def annotations_resource(model: str, number: int) -> str:
+    """`models/{model}/versions/{number}/annotations`."""
+    return f"{version_resource(model, number)}/annotations"
+
+
 def model_of(resource: str) -> str:
     """The model that a resource is or belongs to; '' where it belongs to none."""
     collection, _, rest = resource.partition("/")
@@ -57,6 +62,12 @@ def parse_version(name: str) -> tuple[str, int]:
 def parse_reference(name: str) -> tuple[str, int]:
     """The model and number of `models/{model}/versions/{number}/reference`."""
     model, number = _parts(name, "models/{model}/versions/{number}/reference")
+    return check_model_name(model), _parse_number(number)
+
+
+def parse_annotations(name: str) -> tuple[str, int]:
+    """The model and number of `models/{model}/versions/{number}/annotations`."""
+    model, number = _parts(name, "models/{model}/versions/{number}/annotations")
     return check_model_name(model), _parse_number(number)
 
 

@@ -78,8 +78,13 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
     ),
     Elsewhere(
         "Said at a start, and by a command that reads files; tests/rpc/test_payload_log.py has them.",
-        ("headrace/payload_log/", "headrace/cli/replay.py"),
+        ("headrace/payload_log/", "headrace/cli/replay.py", "headrace/lifecycle/tables/"),
         frozenset(["PARQUET_MISSING", "PAYLOAD_LOG_UNREADABLE"]),
+    ),
+    Elsewhere(
+        "The lifecycle's, in the caller's process; tests/unit/headrace/lifecycle brings them about.",
+        ("headrace/lifecycle/",),
+        frozenset(["ROWS_INVALID", "GRAPH_UNUSABLE", "OUTPUT_WITHOUT_ROWS"]),
     ),
     Elsewhere(
         "Of more roles and bindings than a test makes; tests/unit/registry/test_access.py does.",

@@ -1,0 +1,108 @@
+"""Rows of a table, by their columns, and what can be read as such."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from headrace.errors import InvalidArgument
+
+Array = npt.NDArray[Any]
+MISSING = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "None"})
+"""Texts that stand for no value, where a number is wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Some rows, the first of them at place `start` in the table (from 0).
+
+    Each column is an array with the rows first: numbers, or objects (`str`, `bytes`, lists; None: missing).
+    """
+
+    start: int
+    columns: Mapping[str, Array]
+
+    def __len__(self) -> int:
+        """The number of rows."""
+        return len(next(iter(self.columns.values()), ()))
+
+    def take(self, places: Any) -> Rows:
+        """The rows at these places, counted from the first of them."""
+        chosen = {name: column[places] for name, column in self.columns.items()}
+        return Rows(self.start, chosen)
+
+
+class TableSource(Protocol):
+    """Something that has rows with named columns, and can be read again and again."""
+
+    @property
+    def name(self) -> str:
+        """The name for people."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns, in their order."""
+
+    def digest(self) -> str:
+        """The SHA-256 of the bytes, 64 hex digits; of a folder, over the paths and digests of its files."""
+
+    def chunks(self, rows: int, start: int = 0) -> Iterator[Rows]:
+        """Yield the rows from place `start` on, so many at a time.
+
+        Raises InvalidArgument (ROWS_INVALID).
+        """
+
+
+def read_all(source: TableSource, limit: int | None = None) -> Rows:
+    """All rows, or the first `limit`. Raises InvalidArgument (ROWS_INVALID), also where there are none."""
+    found: list[Rows] = []
+    left = limit if limit is not None else -1
+    for chunk in source.chunks(8192):
+        if left == 0:
+            break
+        found.append(chunk if left < 0 or len(chunk) <= left else chunk.take(slice(0, left)))
+        left -= len(found[-1]) if left > 0 else 0
+    if not found:
+        raise invalid(f"{source.name} has no rows")
+    joined = {
+        name: np.concatenate([rows.columns[name] for rows in found]) for name in source.columns
+    }
+    return Rows(0, joined)
+
+
+def numbers_of(column: Array, what: str, start: int = 0) -> npt.NDArray[np.float64]:
+    """A column as numbers, missing values as NaN. Raises InvalidArgument (ROWS_INVALID) naming the row."""
+    if column.dtype.kind in "fiub":
+        return column.astype(np.float64)
+    try:
+        return np.array([_number(value) for value in column.ravel()]).reshape(column.shape)
+    except (TypeError, ValueError):
+        place, value = next(
+            (place, value) for place, value in enumerate(column) if not _is_number(value)
+        )
+        raise invalid(
+            f"{what} takes numbers, and has {value!r:.100} in row {start + place + 1}"
+        ) from None
+
+
+def invalid(what: str) -> InvalidArgument:
+    """An error of data that cannot be used."""
+    return InvalidArgument("ROWS_INVALID", what)
+
+
+def _number(value: object) -> float:
+    if value is None or (isinstance(value, str) and value.strip() in MISSING):
+        return np.nan
+    return float(value)  # type: ignore[arg-type]  # what is no number raises
+
+
+def _is_number(value: object) -> bool:
+    try:
+        _number(value)
+    except (TypeError, ValueError):
+        return False
+    return True

@@ -1,0 +1,160 @@
+"""Rows of files and folders, and their fit to inputs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from headrace.datatype_names import Datatype
+from headrace.errors import InvalidArgument
+from headrace.lifecycle.tables import fit, open_table, read_all
+from headrace.state.records import Signature, TensorSpec
+
+ROWS = [(age, f"t{age}", age % 2) for age in range(10)]
+
+
+def spec(name: str, datatype: Datatype, *shape: int) -> TensorSpec:
+    return TensorSpec(name, datatype, shape)
+
+
+def csv(folder: Path) -> Path:
+    path = folder / "rows.csv"
+    lines = [f"{age},{text},{label}" for age, text, label in ROWS]
+    path.write_text("\n".join(["age,text,label", *lines]))
+    return path
+
+
+def json_lines(folder: Path) -> Path:
+    path = folder / "rows.jsonl"
+    objects = ({"age": age, "text": text, "label": label} for age, text, label in ROWS)
+    path.write_text("\n".join(map(json.dumps, objects)))
+    return path
+
+
+def npz(folder: Path) -> Path:
+    path = folder / "rows.npz"
+    age, text, label = (np.array(column) for column in zip(*ROWS, strict=True))
+    np.savez(path, age=age, text=text, label=label)
+    return path
+
+
+def parquet(folder: Path) -> Path:
+    from pyarrow import parquet as files
+    from pyarrow import table
+
+    path = folder / "rows.parquet"
+    names = ("age", "text", "label")
+    columns = dict(zip(names, map(list, zip(*ROWS, strict=True)), strict=True))
+    files.write_table(table(columns), path, row_group_size=4)
+    return path
+
+
+@pytest.mark.parametrize("write", [csv, json_lines, npz, parquet])
+def test_forms_give_the_same_rows(write: Callable[[Path], Path], tmp_path: Path) -> None:
+    """Each form has the same columns and rows, from any place on."""
+    source = open_table(write(tmp_path))
+    assert ("age", "text", "label") == source.columns
+    chunks = list(source.chunks(3, start=4))
+    assert 4 == chunks[0].start
+    ages = [int(age) for chunk in chunks for age in chunk.columns["age"]]
+    assert list(range(4, 10)) == ages
+    texts = [str(text) for text in read_all(source, limit=2).columns["text"]]
+    assert ["t0", "t1"] == texts
+    assert 64 == len(source.digest())
+
+
+def test_folder_has_a_row_for_each_file(tmp_path: Path) -> None:
+    """Subfolders are classes, hidden files are none, and the digest follows the bytes."""
+    for path, text in (("cat/1.txt", "a"), ("dog/1.txt", "b"), (".hidden/x", "c")):
+        place = tmp_path / path
+        place.parent.mkdir(exist_ok=True)
+        place.write_text(text)
+    source = open_table(tmp_path)
+    rows = read_all(source)
+    assert ["cat", "dog"] == list(rows.columns["class"])
+    assert "b" == rows.columns["file"][1].read_text()
+    before = source.digest()
+    (tmp_path / "dog/1.txt").write_text("z")
+    assert before != open_table(tmp_path).digest()
+
+
+def test_columns_become_the_inputs_of_their_names(tmp_path: Path) -> None:
+    """Each input gets its datatype, and the target is none."""
+    source = open_table(csv(tmp_path))
+    inputs = (spec("age", Datatype.INT64, -1, 1), spec("text", Datatype.BYTES, -1))
+    fitting = fit(Signature(inputs, ()), source.columns, without=["label"])
+    tensors = fitting.tensors(read_all(source))
+    assert (10, 1) == tensors["age"].shape
+    assert np.int64 == tensors["age"].dtype
+    assert b"t9" == tensors["text"][9]
+
+
+def test_columns_become_the_only_input(tmp_path: Path) -> None:
+    """Columns that no input is named as are its values, in their order."""
+    source = open_table(csv(tmp_path))
+    signature = Signature((spec("x", Datatype.FP32, -1, 2),), ())
+    tensors = fit(signature, source.columns, without=["text"]).tensors(read_all(source))
+    assert [[9.0, 1.0]] == tensors["x"][9:].tolist()
+    chosen = {"x": ["label", "age"]}
+    turned = fit(signature, source.columns, chosen=chosen).tensors(read_all(source))
+    assert [[1.0, 9.0]] == turned["x"][9:].tolist()
+
+
+@pytest.mark.parametrize(
+    ("text", "datatype", "wrong"),
+    [
+        ("300", Datatype.UINT8, "'300' in row 2"),
+        ("1.5", Datatype.INT32, "'1.5' in row 2"),
+        ("", Datatype.INT64, "'' in row 2"),
+        ("many", Datatype.FP32, "'many' in row 2"),
+    ],
+)
+def test_values_that_do_not_fit_are_named(
+    text: str, datatype: Datatype, wrong: str, tmp_path: Path
+) -> None:
+    """Nothing is rounded, cut or guessed, and the row is named."""
+    path = tmp_path / "rows.csv"
+    path.write_text(f"x,y\n1,1\n{text},2\n")
+    source = open_table(path)
+    fitting = fit(Signature((spec("x", datatype, -1),), ()), source.columns)
+    with pytest.raises(InvalidArgument, match=wrong) as caught:
+        fitting.tensors(read_all(source))
+    assert "ROWS_INVALID" == caught.value.reason
+
+
+def test_large_integers_and_missing_numbers_stay_what_they_are(tmp_path: Path) -> None:
+    """2^53 + 1 is no float, and a missing number is NaN where the input takes floats."""
+    path = tmp_path / "rows.csv"
+    path.write_text("x,y\n9007199254740993,\n")
+    signature = Signature((spec("x", Datatype.INT64, -1), spec("y", Datatype.FP32, -1)), ())
+    source = open_table(path)
+    tensors = fit(signature, source.columns).tensors(read_all(source))
+    assert 9007199254740993 == tensors["x"][0]
+    assert np.isnan(tensors["y"][0])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "wrong"),
+    [
+        ("x.csv", "", "is empty"),
+        ("x.csv", "a,a\n1,2\n", "the same name"),
+        ("x.csv", "a,b\n1\n", "line 2, has 1 columns"),
+        ("x.jsonl", "[1]\n", "line 1 is no JSON object"),
+        ("x.jsonl", "{\n", "line 1 is no JSON"),
+        ("x.npz", "nonsense", "is no .npz"),
+        ("x.parquet", "nonsense", "is no Parquet file"),
+        ("x.xls", "", "neither a folder nor one of"),
+    ],
+)
+def test_files_that_cannot_be_read_are_refused(
+    name: str, content: str, wrong: str, tmp_path: Path
+) -> None:
+    """The message says what is wrong with which file."""
+    path = tmp_path / name
+    path.write_text(content)
+    with pytest.raises(InvalidArgument, match=wrong):
+        list(open_table(path).chunks(10))
