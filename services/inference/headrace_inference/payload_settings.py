@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from headrace.masking.masks import Masks, masks_of
+from headrace.masking.rule_files import read_key, read_patterns
 from headrace.payload_log.places import place_problem
 from headrace_inference.domain.payloads.fields import allowed_fields
-from headrace_inference.domain.payloads.masks import Masks, masks_of
-
-_KEY_BYTES = 16
-_KEYS = {"name", "regex", "action"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,24 +68,5 @@ class PayloadSettings:
 
     def read_masks(self) -> Masks:
         """The masks that rules, file and key make. Raises ValueError, OSError."""
-        key = self.payload_key_file.read_bytes() if self.payload_key_file else b""
-        if self.payload_key_file and len(key) < _KEY_BYTES:
-            raise ValueError(f"{self.payload_key_file}: a key has {_KEY_BYTES} bytes at least")
-        own = {} if self.payload_masks_file is None else _own_patterns(self.payload_masks_file)
-        return masks_of(self.payload_masks, own, key)
-
-
-def _own_patterns(file: Path) -> dict[str, tuple[str, str]]:
-    """The regular expressions and actions of a file, by their names. Raises ValueError, OSError."""
-    found = {}
-    document = tomllib.loads(file.read_text())
-    masks = document.pop("mask", [])
-    if document or not isinstance(masks, list):
-        raise ValueError(f"{file}: tables [[mask]] are expected, and nothing else")
-    for each in masks:
-        if not {"name", "regex"} <= each.keys() <= _KEYS or not all(
-            isinstance(value, str) for value in each.values()
-        ):
-            raise ValueError(f"{file}: a [[mask]] has name, regex and action, all texts: {each}")
-        found[each["name"]] = (each["regex"], each.get("action", "mask"))
-    return found
+        own = read_patterns(self.payload_masks_file)
+        return masks_of(self.payload_masks, own, read_key(self.payload_key_file))

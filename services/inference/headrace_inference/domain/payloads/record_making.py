@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from headrace.masking.masks import Action, Masks
+from headrace.masking.patterns import has_check_digit
 from headrace.payload_log.records import (
     Array,
     Left,
@@ -14,8 +16,6 @@ from headrace.payload_log.records import (
     plain_values,
 )
 from headrace_inference.domain.payloads.fields import AllowedFields
-from headrace_inference.domain.payloads.masks import Action, Masks
-from headrace_inference.domain.payloads.patterns import has_check_digit
 from headrace_inference.domain.payloads.taking import TakenPayload, TakenTensor
 from headrace_inference.domain.sampling.slices import Slicing
 from headrace_inference.domain.sampling.taken_rows import Said, requested

@@ -10,14 +10,34 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from headrace_inference.domain.payloads.patterns import PATTERNS, Finder, finder_of
+from headrace.masking.patterns import PATTERNS, Finder, finder_of
 
-NAMED = ("input", "output", "header", "parameter")
-ALONE = ("prompt", "answer", "request_id")
 _LETTERS = "abcdefghijklmnop"
 _HASH_LETTERS = 20
 """80 bits: two of a million values are alike by a chance of one in 10^12."""
 _JOINTS = re.compile(r"[\s.()/-]")
+
+
+@dataclass(frozen=True, slots=True)
+class FieldKinds:
+    """Which fields rules may name: those of a kind, as input:NAME, and those that are there once."""
+
+    named: tuple[str, ...]
+    alone: tuple[str, ...] = ()
+
+    def has(self, name: str) -> bool:
+        """Return whether it is such a field."""
+        kind, colon, rest = name.partition(":")
+        return name in self.alone or (kind in self.named and bool(colon) and bool(rest))
+
+    def __str__(self) -> str:
+        """They, for people."""
+        return ", ".join([*(f"{kind}:NAME" for kind in self.named), *self.alone])
+
+
+OF_REQUESTS = FieldKinds(
+    ("input", "output", "header", "parameter"), ("prompt", "answer", "request_id")
+)
 
 
 class Action(StrEnum):
@@ -99,14 +119,18 @@ def _apart(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def masks_of(
-    rules: Sequence[str], regexes: Mapping[str, tuple[str, str]] | None = None, key: bytes = b""
+    rules: Sequence[str],
+    regexes: Mapping[str, tuple[str, str]] | None = None,
+    key: bytes = b"",
+    kinds: FieldKinds = OF_REQUESTS,
 ) -> Masks:
     """Read rules such as `email`, `card=hash` and `input:ssn=drop`; `none` alone has no rule.
 
-    `regexes` are patterns of one's own by name, with their actions. Raises ValueError for anything else,
+    `regexes` are patterns of one's own by name, with their actions; `kinds` are the fields that may be
+    named. Raises ValueError for anything else,
     and where something is to be hashed without a key.
     """
-    actions = {} if list(rules) == ["none"] else dict(_read(rule) for rule in rules)
+    actions = {} if list(rules) == ["none"] else dict(_read(rule, kinds) for rule in rules)
     own = {
         name: (_compiled(name, text), _action(name, do))
         for name, (text, do) in (regexes or {}).items()
@@ -118,21 +142,21 @@ def masks_of(
     fields = {name: action for name, action in actions.items() if name not in PATTERNS}
     hashes = any(rule.action is Action.HASH for rule in patterns) or Action.HASH in fields.values()
     if hashes and not key:
-        raise ValueError("a rule hashes: --payload-key-file has to name the file of the key")
+        raise ValueError(
+            "a rule hashes: name the file of a key (--payload-key-file of a replica, --key-file "
+            "of a command)"
+        )
     return Masks(patterns, fields, key)
 
 
-def _read(rule: str) -> tuple[str, Action]:
+def _read(rule: str, kinds: FieldKinds) -> tuple[str, Action]:
     name, separator, action = rule.partition("=")
-    kind, colon, rest = name.partition(":")
-    is_field = name in ALONE or (kind in NAMED and colon and rest)
-    if not (name in PATTERNS or is_field):
+    if not (name in PATTERNS or kinds.has(name)):
         raise ValueError(
-            f"{rule!r}: one of {', '.join(PATTERNS)}, or a field (input:NAME, output:NAME, header:NAME, "
-            f"parameter:NAME, {', '.join(ALONE)}) is expected, with =mask, =hash or =drop behind it; or "
-            "none alone"
+            f"{rule!r}: one of {', '.join(PATTERNS)}, or a field ({kinds}) is expected, with =mask, =hash "
+            "or =drop behind it; or none alone"
         )
-    name = name.lower() if kind == "header" else name
+    name = name.lower() if name.startswith("header:") else name
     return name, _action(rule, action) if separator else Action.MASK
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace_inference.domain.payloads.masks import Masks, masks_of
-from headrace_inference.domain.payloads.patterns import has_check_digit
+from headrace.masking.masks import Masks, masks_of
+from headrace.masking.patterns import has_check_digit
 
 ALL = masks_of(["email", "phone", "card", "iban", "ip", "id"])
 KEY = b"0123456789abcdef"
