@@ -242,7 +242,7 @@ def _chat_lines(where: dict[str, Any], served: Served) -> list[str]:
 
 def _image_lines(where: dict[str, Any], served: Served) -> list[str]:
     """How to send an image, where the only input can take one."""
-    from headrace.cli.images import layout_of
+    from headrace.images import layout_of
 
     inputs = served.version.signature.inputs
     if len(inputs) != 1 or not (layout := layout_of(inputs[0].shape)) or not layout.has_channels:

@@ -82,6 +82,11 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
         frozenset(["PARQUET_MISSING", "PAYLOAD_LOG_UNREADABLE"]),
     ),
     Elsewhere(
+        "Of images, in the caller's process; tests/unit/headrace/cli/test_infer_inputs.py has them.",
+        ("headrace/images.py",),
+        frozenset(["IMAGE_INVALID", "IMAGE_LIBRARY_MISSING"]),
+    ),
+    Elsewhere(
         "The lifecycle's, in the caller's process; tests/unit/headrace/lifecycle brings them about.",
         ("headrace/lifecycle/",),
         frozenset(["ROWS_INVALID", "GRAPH_UNUSABLE", "OUTPUT_WITHOUT_ROWS"]),

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import typer
 
-from headrace.cli.images import Layout, Preprocess, layout_of, read_image
+from headrace.cli.images import Preprocess, read_image
 from headrace.cli.inputs import parse_inputs, read_inputs
 from headrace.client.tensors import ModelMetadata, TensorMetadata
 from headrace.datatypes import Datatype
+from headrace.images import Layout, layout_of
 
 FREE = -1
 
