@@ -89,7 +89,9 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
     Elsewhere(
         "The lifecycle's, in the caller's process; tests/unit/headrace/lifecycle brings them about.",
         ("headrace/lifecycle/",),
-        frozenset(["ROWS_INVALID", "GRAPH_UNUSABLE", "OUTPUT_WITHOUT_ROWS"]),
+        frozenset(
+            ["GRAPH_UNUSABLE", "LIFECYCLE_EXTRA_MISSING", "OUTPUT_WITHOUT_ROWS", "ROWS_INVALID"]
+        ),
     ),
     Elsewhere(
         "Of more roles and bindings than a test makes; tests/unit/registry/test_access.py does.",
