@@ -28,16 +28,46 @@ class ParquetFile:
         """The SHA-256 of the file."""
         return file_digest(self._path)
 
-    def chunks(self, rows: int, start: int = 0) -> Iterator[Rows]:
-        """Yield the rows, of which pyarrow holds a row group at a time."""
-        place = 0
-        for batch in self._file.iter_batches(batch_size=rows):
-            behind = place + batch.num_rows
-            if behind > start:
-                batch = batch.slice(max(0, start - place))
-                columns = zip(batch.schema.names, batch.columns, strict=True)
-                yield Rows(behind - batch.num_rows, {name: _column(of) for name, of in columns})
-            place = behind
+    def count(self) -> int:
+        """The number of rows, by its footer."""
+        return int(self._file.metadata.num_rows)
+
+    def chunks(
+        self,
+        rows: int,
+        start: int = 0,
+        mark: int | None = None,  # noqa: ARG002  # the footer says it
+    ) -> Iterator[Rows]:
+        """Yield the rows; a row group at a time is held, and those before `start` are not read."""
+        from pyarrow import Table
+
+        place, groups = self._groups_from(start)
+        pending, waiting, begin = [], 0, start
+        for batch in self._file.iter_batches(batch_size=rows, row_groups=groups) if groups else ():
+            cut = min(batch.num_rows, max(0, start - place))
+            place += batch.num_rows
+            pending.append(batch.slice(cut))
+            waiting += batch.num_rows - cut
+            while waiting >= rows:
+                table = Table.from_batches(pending)
+                yield _rows(begin, table.slice(0, rows))
+                pending, waiting, begin = (
+                    table.slice(rows).to_batches(),
+                    waiting - rows,
+                    begin + rows,
+                )
+        if waiting:
+            yield _rows(begin, Table.from_batches(pending))
+
+    def _groups_from(self, start: int) -> tuple[int, list[int]]:
+        """Where the first row group with anything from `start` on begins, its number and later ones."""
+        metadata, place = self._file.metadata, 0
+        for number in range(metadata.num_row_groups):
+            rows = metadata.row_group(number).num_rows
+            if place + rows > start:
+                return place, list(range(number, metadata.num_row_groups))
+            place += rows
+        return place, []
 
     def _opened(self) -> Any:
         try:
@@ -66,9 +96,18 @@ class NpzFile:
         """The SHA-256 of the file."""
         return file_digest(self._path)
 
-    def chunks(self, rows: int, start: int = 0) -> Iterator[Rows]:
+    def count(self) -> int:
+        """The number of rows."""
+        return len(next(iter(self._arrays.values()), ()))
+
+    def chunks(
+        self,
+        rows: int,
+        start: int = 0,
+        mark: int | None = None,  # noqa: ARG002  # the place says it
+    ) -> Iterator[Rows]:
         """Yield the rows."""
-        count = len(next(iter(self._arrays.values()), ()))
+        count = self.count()
         for place in range(start, count, rows):
             some = slice(place, min(place + rows, count))
             yield Rows(place, {name: array[some] for name, array in self._arrays.items()})
@@ -90,11 +129,15 @@ def _plain(array: Array) -> Array:
     return array.astype(object) if array.dtype.kind in "US" else array
 
 
+def _rows(start: int, table: Any) -> Rows:
+    return Rows(start, {name: _column(table.column(name)) for name in table.column_names})
+
+
 def _column(column: Any) -> Array:
     from pyarrow import types
 
     kind = column.type
     if not column.null_count and (types.is_integer(kind) or types.is_floating(kind)):
-        array: Array = column.to_numpy(zero_copy_only=False)
+        array: Array = column.to_numpy()
         return array
     return objects(column.to_pylist())

@@ -132,6 +132,9 @@ def _whole_numbers(column: Array, what: str, start: int, spec: TensorSpec) -> Ar
     """Integers as they are, however large; nothing is rounded, cut or guessed."""
     dtype = NUMPY_DTYPES[spec.datatype]
     bounds = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    quick = _quick_whole_numbers(column)
+    if quick is not None and _are_within(quick, bounds):
+        return quick.astype(dtype)
     values = np.empty(column.size, dtype=dtype)
     for place, value in enumerate(column.ravel().tolist()):
         number = _whole_number(value)
@@ -142,6 +145,25 @@ def _whole_numbers(column: Array, what: str, start: int, spec: TensorSpec) -> Ar
             )
         values[place] = number
     return values.reshape(column.shape)
+
+
+def _quick_whole_numbers(column: Array) -> Array | None:
+    """All at once, where each is a whole number or its text; else each is looked at."""
+    if column.dtype.kind in "iu":
+        return column
+    if column.dtype.kind == "f":
+        is_whole = bool(np.all(np.isfinite(column))) and bool(np.all(column == np.floor(column)))
+        return column.astype(np.int64) if is_whole and np.all(np.abs(column) < 2**53) else None
+    if not all(type(value) is str for value in column.flat):
+        return None
+    try:
+        return column.astype(np.int64)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _are_within(values: Array, bounds: tuple[int, int]) -> bool:
+    return not values.size or (bounds[0] <= int(values.min()) and int(values.max()) <= bounds[1])
 
 
 def _whole_number(value: object) -> int | None:

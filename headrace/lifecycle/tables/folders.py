@@ -32,7 +32,16 @@ class Folder:
         """The SHA-256 over the paths and digests of its files."""
         return folder_digest(self._folder, self._paths)
 
-    def chunks(self, rows: int, start: int = 0) -> Iterator[Rows]:
+    def count(self) -> int:
+        """The number of files."""
+        return len(self._paths)
+
+    def chunks(
+        self,
+        rows: int,
+        start: int = 0,
+        mark: int | None = None,  # noqa: ARG002  # the place says it
+    ) -> Iterator[Rows]:
         """Yield a row for each file; FILE has paths that can be opened."""
         for place in range(start, len(self._paths), rows):
             some = self._paths[place : place + rows]

@@ -25,6 +25,8 @@ class Rows:
 
     start: int
     columns: Mapping[str, Array]
+    mark: int | None = None
+    """Where the next row begins in the file, for who reads on later; None where `start` says enough."""
 
     def __len__(self) -> int:
         """The number of rows."""
@@ -50,9 +52,13 @@ class TableSource(Protocol):
     def digest(self) -> str:
         """The SHA-256 of the bytes, 64 hex digits; of a folder, over the paths and digests of its files."""
 
-    def chunks(self, rows: int, start: int = 0) -> Iterator[Rows]:
-        """Yield the rows from place `start` on, so many at a time.
+    def count(self) -> int | None:
+        """The number of rows; None where only reading all of them would tell."""
 
+    def chunks(self, rows: int, start: int = 0, mark: int | None = None) -> Iterator[Rows]:
+        """Yield the rows from place `start` on, so many at a time; only the last are fewer.
+
+        `mark` is that of the rows which end at `start`: with it nothing before it is read.
         Raises InvalidArgument (ROWS_INVALID).
         """
 
@@ -68,16 +74,24 @@ def read_all(source: TableSource, limit: int | None = None) -> Rows:
         left -= len(found[-1]) if left > 0 else 0
     if not found:
         raise invalid(f"{source.name} has no rows")
-    joined = {
-        name: np.concatenate([rows.columns[name] for rows in found]) for name in source.columns
-    }
+    joined = {name: _joined([rows.columns[name] for rows in found]) for name in source.columns}
     return Rows(0, joined)
+
+
+def _joined(parts: list[Array]) -> Array:
+    """One column of its pieces; numbers of several kinds stay what they are, as objects."""
+    if len({part.dtype.kind for part in parts}) > 1:
+        parts = [part.astype(object) for part in parts]
+    return np.concatenate(parts)
 
 
 def numbers_of(column: Array, what: str, start: int = 0) -> npt.NDArray[np.float64]:
     """A column as numbers, missing values as NaN. Raises InvalidArgument (ROWS_INVALID) naming the row."""
     if column.dtype.kind in "fiub":
         return column.astype(np.float64)
+    quick = _quick_numbers(column)
+    if quick is not None:
+        return quick
     try:
         return np.array([_number(value) for value in column.ravel()]).reshape(column.shape)
     except (TypeError, ValueError):
@@ -87,6 +101,14 @@ def numbers_of(column: Array, what: str, start: int = 0) -> npt.NDArray[np.float
         raise invalid(
             f"{what} takes numbers, and has {value!r:.100} in row {start + place + 1}"
         ) from None
+
+
+def _quick_numbers(column: Array) -> npt.NDArray[np.float64] | None:
+    """All at once, where each is a number or its text; a missing one takes a look at each."""
+    try:
+        return column.astype(np.float64)
+    except (TypeError, ValueError):
+        return None
 
 
 def invalid(what: str) -> InvalidArgument:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -27,29 +27,37 @@ class CsvFile:
         """The SHA-256 of the file."""
         return file_digest(self._path)
 
-    def chunks(self, rows: int, start: int = 0) -> Iterator[Rows]:
+    def count(self) -> None:
+        """Not known: a row may have several lines."""
+
+    def chunks(self, rows: int, start: int = 0, mark: int | None = None) -> Iterator[Rows]:
         """Yield the rows. Raises InvalidArgument (ROWS_INVALID) for ragged ones."""
-        with self._path.open(encoding="utf-8-sig", newline="") as file:
-            lines = self._lines(csv.reader(file))
-            place = sum(1 for _ in islice(lines, start))
-            while some := list(islice(lines, rows)):
+        with self._path.open("rb") as file:
+            file.seek(mark or 0)
+            lines = _CountedLines(file, self.name)
+            found = self._rows(csv.reader(lines), begun=mark is not None)
+            place = start if mark is not None else sum(1 for _ in islice(found, start))
+            while some := list(islice(found, rows)):
                 columns = zip(self.columns, zip(*some, strict=True), strict=True)
-                yield Rows(place, {name: objects(values) for name, values in columns})
+                named = {name: objects(values) for name, values in columns}
+                yield Rows(place, named, (mark or 0) + lines.bytes)
                 place += len(some)
 
-    def _lines(self, reader: Any) -> Iterator[Sequence[str]]:
+    def _rows(self, reader: Any, *, begun: bool) -> Iterator[Sequence[str]]:
+        """Each row; where the reading was begun before, there is no heading in front."""
         try:
-            next(reader, None)
+            if not begun:
+                next(reader, None)
             for line in reader:
                 if not line:
                     continue
                 if len(line) != len(self.columns):
                     raise invalid(
-                        f"{self.name}, line {reader.line_num}, has {len(line)} columns, the first line "
-                        f"{len(self.columns)}"
+                        f"{self.name}, line {reader.line_num}{' of those left' if begun else ''}, has "
+                        f"{len(line)} columns, the first line {len(self.columns)}"
                     )
                 yield line
-        except (csv.Error, UnicodeDecodeError) as error:
+        except csv.Error as error:
             raise invalid(f"{self.name}, line {reader.line_num}: {error}") from error
 
 
@@ -59,7 +67,7 @@ class JsonLinesFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.name = path.name
-        first = next(self._objects(), None)
+        first = self._first()
         if first is None:
             raise invalid(f"{self.name} has no rows")
         self.columns = tuple(first)
@@ -68,34 +76,70 @@ class JsonLinesFile:
         """The SHA-256 of the file."""
         return file_digest(self._path)
 
-    def chunks(self, rows: int, start: int = 0) -> Iterator[Rows]:
-        """Yield the rows; a key that an object lacks is a missing value."""
-        found = self._objects()
-        place = sum(1 for _ in islice(found, start))
-        while some := list(islice(found, rows)):
-            yield Rows(
-                place, {name: objects([row.get(name) for row in some]) for name in self.columns}
-            )
-            place += len(some)
+    def count(self) -> None:
+        """Not known: lines are not counted before they are read."""
 
-    def _objects(self) -> Iterator[Mapping[str, Any]]:
-        with self._path.open(encoding="utf-8-sig") as file:
-            for number, line in enumerate(file, 1):
-                if not line.strip():
-                    continue
-                try:
-                    found = json.loads(line)
-                except ValueError as error:
-                    raise invalid(f"{self.name}, line {number} is no JSON: {error}") from error
-                if not isinstance(found, dict):
-                    raise invalid(f"{self.name}, line {number} is no JSON object")
-                yield found
+    def chunks(self, rows: int, start: int = 0, mark: int | None = None) -> Iterator[Rows]:
+        """Yield the rows; a key that an object lacks is a missing value."""
+        with self._path.open("rb") as file:
+            file.seek(mark or 0)
+            lines = _CountedLines(file, self.name)
+            texts = ((number, line) for number, line in enumerate(lines, 1) if line.strip())
+            if mark is None:
+                sum(1 for _ in islice(texts, start))
+            place = start
+            while some := [self._object(*each) for each in islice(texts, rows)]:
+                columns = {name: objects([row.get(name) for row in some]) for name in self.columns}
+                yield Rows(place, columns, (mark or 0) + lines.bytes)
+                place += len(some)
+
+    def _first(self) -> Mapping[str, Any] | None:
+        with self._path.open("rb") as file:
+            lines = (
+                (number, line) for number, line in enumerate(_CountedLines(file, self.name), 1)
+            )
+            return next((self._object(*each) for each in lines if each[1].strip()), None)
+
+    def _object(self, number: int, line: str) -> Mapping[str, Any]:
+        try:
+            found = json.loads(line)
+        except ValueError as error:
+            raise invalid(f"{self.name}, line {number} is no JSON: {error}") from error
+        if not isinstance(found, dict):
+            raise invalid(f"{self.name}, line {number} is no JSON object")
+        return found
+
+
+class _CountedLines:
+    """The lines of a file from where it is, as texts, and the bytes of those that were read."""
+
+    def __init__(self, file: BinaryIO, name: str) -> None:
+        self._file = file
+        self._name = name
+        self._is_first = not file.tell()
+        self.bytes = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._file)
+        self.bytes += len(line)
+        encoding = "utf-8-sig" if self._is_first else "utf-8"
+        self._is_first = False
+        try:
+            return line.decode(encoding)
+        except UnicodeDecodeError as error:
+            raise invalid(f"{self._name} is not in UTF-8: {error}") from error
 
 
 def objects(values: Sequence[object]) -> Array:
     """A column of Python values: numbers as an array of numbers, all else as objects."""
-    if values and all(type(value) in (int, float) for value in values):
-        return np.asarray(values)
+    kinds = set(map(type, values))
+    if kinds in ({int}, {float}):  # mixed, large integers would be rounded
+        numbers = np.asarray(values)
+        if numbers.dtype.kind in "iuf" and (numbers.dtype.kind == "f") == (kinds == {float}):
+            return numbers
     column: Array = np.empty(len(values), dtype=object)
     for place, value in enumerate(values):
         column[place] = value

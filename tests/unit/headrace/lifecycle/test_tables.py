@@ -158,3 +158,45 @@ def test_files_that_cannot_be_read_are_refused(
     path.write_text(content)
     with pytest.raises(InvalidArgument, match=wrong):
         list(open_table(path).chunks(10))
+
+
+@pytest.mark.parametrize("write", [csv, json_lines, npz, parquet])
+def test_reading_goes_on_where_it_stopped(write: Callable[[Path], Path], tmp_path: Path) -> None:
+    """Pieces have the rows that were asked for, and the mark of each is where the next begins."""
+    source = open_table(write(tmp_path))
+    pieces = list(source.chunks(3))
+    assert [3, 3, 3, 1] == [len(piece) for piece in pieces]
+    for piece in pieces[:-1]:
+        behind = piece.start + len(piece)
+        rest = list(source.chunks(3, behind, piece.mark))
+        assert [behind, behind + 3][: len(rest)] == [each.start for each in rest][:2]
+        ages = [int(age) for each in rest for age in each.columns["age"]]
+        assert [row[0] for row in ROWS[behind:]] == ages
+
+
+def test_rows_of_several_lines_have_marks(tmp_path: Path) -> None:
+    """A quoted line break belongs to its row, also behind a mark of bytes in front."""
+    path = tmp_path / "rows.csv"
+    path.write_text('\ufefftext,n\n"a\nb",1\n"é\r\nd",2\ne,3\n', encoding="utf-8", newline="")
+    source = open_table(path)
+    first, *_ = source.chunks(1)
+    second, third = source.chunks(1, 1, first.mark)
+    assert ("text", "n") == source.columns
+    assert ["a\nb", "é\r\nd", "e"] == [each.columns["text"][0] for each in (first, second, third)]
+
+
+def test_large_whole_numbers_beside_fractions_stay_what_they_are(tmp_path: Path) -> None:
+    """A number above 2^53 is not rounded since another row of its column has a fraction."""
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"n": 9007199254740993}\n{"n": 0.5}\n{"n": -1}\n{"n": 18446744073709551615}\n')
+    whole, mixed = read_all(open_table(path)).columns["n"], list(open_table(path).chunks(2))
+    assert [9007199254740993, 0.5, -1, 18446744073709551615] == list(whole)
+    assert object == mixed[0].columns["n"].dtype
+
+
+def test_text_in_another_encoding_is_refused(tmp_path: Path) -> None:
+    """It is told, instead of a bug."""
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b'{"t": "\xff"}\n')
+    with pytest.raises(InvalidArgument, match="not in UTF-8"):
+        open_table(path)
