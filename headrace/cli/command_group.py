@@ -46,6 +46,7 @@ MODULES: Mapping[str, str] = {
     "apply": "apply",
     "watch": "watch",
     "audit": "audit",
+    "dataset": "dataset",
     "pull": "pull",
     "verify": "verify",
     "delete": "delete",

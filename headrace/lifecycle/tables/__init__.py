@@ -3,6 +3,7 @@
 from headrace.lifecycle.tables.fitting import Fitting, fit
 from headrace.lifecycle.tables.opening import FORMS, open_table
 from headrace.lifecycle.tables.rows import Rows, TableSource, numbers_of, read_all
+from headrace.lifecycle.tables.writing import table_written
 
 __all__ = [
     "FORMS",
@@ -13,4 +14,5 @@ __all__ = [
     "numbers_of",
     "open_table",
     "read_all",
+    "table_written",
 ]

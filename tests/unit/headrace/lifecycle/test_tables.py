@@ -11,7 +11,7 @@ import pytest
 
 from headrace.datatype_names import Datatype
 from headrace.errors import InvalidArgument
-from headrace.lifecycle.tables import fit, open_table, read_all
+from headrace.lifecycle.tables import Rows, fit, open_table, read_all, table_written
 from headrace.state.records import Signature, TensorSpec
 
 ROWS = [(age, f"t{age}", age % 2) for age in range(10)]
@@ -200,3 +200,26 @@ def test_text_in_another_encoding_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b'{"t": "\xff"}\n')
     with pytest.raises(InvalidArgument, match="not in UTF-8"):
         open_table(path)
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl", ".parquet"])
+def test_written_rows_are_read_again(ending: str, tmp_path: Path) -> None:
+    """Numbers, texts and missing values come back as they were, in their order."""
+    path = tmp_path / f"rows{ending}"
+    columns = {"n": np.arange(5), "t": np.array(["a", None, "c,\n", "d", "é"], dtype=object)}
+    with table_written(path, tuple(columns)) as write:
+        write(Rows(0, {name: column[:2] for name, column in columns.items()}))
+        write(Rows(2, {name: column[2:] for name, column in columns.items()}))
+    found = read_all(open_table(path)).columns
+    assert list(range(5)) == [int(n) for n in found["n"]]
+    assert ["a", None, "c,\n", "d", "é"] == [text or None for text in found["t"]]
+
+
+def test_a_file_that_is_not_finished_is_none(tmp_path: Path) -> None:
+    """Where writing fails nothing stays, and what was there before is there still."""
+    path = tmp_path / "rows.csv"
+    path.write_text("n\n1\n")
+    with pytest.raises(KeyError), table_written(path, ["n"]) as write:
+        write(Rows(0, {"m": np.arange(2)}))
+    assert "n\n1\n" == path.read_text()
+    assert ["rows.csv"] == [each.name for each in tmp_path.iterdir()]
