@@ -219,13 +219,43 @@ COMBINED = [
 ]  # fmt: skip
 
 
-def branches(condition: str) -> Any:
-    """An If that negates x, or not."""
+def branches(condition: str, given: str = "x") -> Any:
+    """An If that negates what it is given, or not."""
     graphs = [
-        helper.make_graph([node(operator, "x", outputs=["r"])], "branch", [], [value("r", None)])
+        helper.make_graph([node(operator, given, outputs=["r"])], "branch", [], [value("r", None)])
         for operator in ("Neg", "Identity")
     ]
     return node("If", condition, then_branch=graphs[0], else_branch=graphs[1])
+
+
+TEXT = [value("x", ["n"], TensorProto.STRING)]
+COUNTED: dict[str, Any] = {
+    "mode": "TF", "min_gram_length": 1, "max_gram_length": 1, "max_skip_count": 0,
+    "ngram_counts": [0], "ngram_indexes": [0, 1], "pool_strings": ["good", "bad"],
+}  # fmt: skip
+TEXTS = [
+    row("words counted", PROVEN, node("StringNormalizer", "x", outputs=["l"], case_change_action="LOWER"),
+        node("Tokenizer", "l", outputs=["t"], domain=MICROSOFT, mark=0, pad_value="#", tokenexp="[a-z]+",
+             mincharnum=1), node("Flatten", "t", outputs=["f"]), node("TfIdfVectorizer", "f", **COUNTED),
+        inputs=TEXT),
+    row("split words counted", PROVEN, node("StringSplit", "x", outputs=["t", "c"]),
+        node("TfIdfVectorizer", "t", **COUNTED), inputs=TEXT),
+    row("number of words", PROVEN, node("StringSplit", "x", outputs=["t", "y"]), inputs=TEXT),
+    row("padding counted", "counts what fills rows up", node("StringSplit", "x", outputs=["t", "c"]),
+        node("TfIdfVectorizer", "t", **COUNTED | {"pool_strings": ["good", ""]}), inputs=TEXT),
+    row("words", "as wide as the longest", node("StringSplit", "x", outputs=["y", "c"]), inputs=TEXT),
+    row("words compared", "filled up to the length of the longest",
+        node("StringSplit", "x", outputs=["t", "c"]), node("RegexFullMatch", "t", pattern="a"),
+        inputs=TEXT),
+    row("the widest", "filled up to the length of the longest",
+        node("StringSplit", "x", outputs=["t", "c"]), node("Shape", "t", start=1), inputs=TEXT),
+    row("words in a branch", "filled up to the length of the longest",
+        node("StringSplit", "x", outputs=["t", "c"]), branches("yes", "t"),
+        w={"yes": np.array(True)}, inputs=TEXT),
+    row("stop words", "leaves rows out", node("StringNormalizer", "x", stopwords=["a"]), inputs=TEXT),
+    row("one row of words", "is not [rows]", node("StringNormalizer", "x"),
+        inputs=[value("x", ["n", 4], TensorProto.STRING)]),
+]  # fmt: skip
 
 
 def loop(operator: str) -> Any:
@@ -251,7 +281,7 @@ BRANCHES = [
 
 ALL = [
     *ELEMENTWISE, *REFUSALS, *NORMALIZATIONS, *REDUCTIONS, *MATRICES, *IMAGES, *SHAPES, *INDICES,
-    *COMBINED, *BRANCHES,
+    *COMBINED, *BRANCHES, *TEXTS,
 ]  # fmt: skip
 
 

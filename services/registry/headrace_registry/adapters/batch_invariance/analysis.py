@@ -60,6 +60,8 @@ def _obstacle(name: str, value: Value) -> str:
         return f"output {name!r} is the same for all rows"
     if value.row_number:
         return f"output {name!r} depends on the position of a row among the others"
+    if value.padding is not None:
+        return f"output {name!r} is as wide as the longest of its rows"
     if value.axis != 0:
         return f"output {name!r} has its rows on axis {value.axis}"
     if value.row_size != BATCH:

@@ -17,7 +17,12 @@ from headrace_registry.adapters.batch_invariance.nodes import (
     Surroundings,
     domain_of,
 )
-from headrace_registry.adapters.batch_invariance.rules import NEVER_CONSTANT, elementwise, indexing
+from headrace_registry.adapters.batch_invariance.rules import (
+    NEVER_CONSTANT,
+    elementwise,
+    indexing,
+    texts,
+)
 from headrace_registry.adapters.batch_invariance.sizes import depends_on_batch, is_unknown
 from headrace_registry.adapters.batch_invariance.values import (
     CONSTANT,
@@ -48,6 +53,7 @@ _FAILURES = (
 """What a rule raises on a node that is not as the specification says: nothing is proven of it then."""
 
 _MAX_NAME = 80
+_WIDTH = "uses texts that are filled up to the length of the longest"
 
 
 class Scope:
@@ -133,6 +139,8 @@ class Scope:
         found = Scope(self._surroundings, values, self).run(graph)
         if any(value.row_number for value in found):
             raise NotProvenError("uses the position of a row among the others")
+        if any(value.padding is not None for value in found):
+            raise NotProvenError(_WIDTH)
         return found
 
 
@@ -153,6 +161,8 @@ def _of_tensor(tensor: TensorProto) -> Value:
 
 
 def _evaluated(node: Node) -> Value | list[Value]:
+    if any(value is not None and value.padding is not None for value in node.inputs):
+        return _of_padded(node)
     if node.domain == "" and constant_folding.can_fold(node.operator):
         data = constant_folding.fold(node)
         if data is not None and data.size <= MAX_ELEMENTS:
@@ -163,6 +173,14 @@ def _evaluated(node: Node) -> Value | list[Value]:
     if function is None:
         raise NotProvenError("has no rule that says how it treats rows")
     return _with_row_numbers(node, function)
+
+
+def _of_padded(node: Node) -> Value | list[Value]:
+    """What few rules make of texts that are filled up; even their shape depends on all rows."""
+    function = texts.PADDED_RULES.get((node.domain, node.operator))
+    if function is None:
+        raise NotProvenError(_WIDTH)
+    return function(node)
 
 
 def _gives_constants(node: Node) -> bool:

@@ -63,6 +63,8 @@ class Value:
     row_number: RowNumber = ""
     """Of ROWS whose elements depend on their rows' numbers: INDEX, ("column", j) where j of the last axis
     holds it, or POSITION, of which only the shape is of use."""
+    padding: str | None = None
+    """Of ROWS of texts: what fills each up to the length of the longest, which depends on the others."""
 
     @property
     def known_shape(self) -> Shape:

@@ -15,6 +15,7 @@ from headrace_registry.adapters.batch_invariance.rules import (
     shaping,
     stretching,
     tables,
+    texts,
 )
 
 NEVER_CONSTANT = {("", name) for name in (*refusals.RANDOM, "Dropout", "SequenceEmpty")}
@@ -36,4 +37,5 @@ __all__ = [
     "shaping",
     "stretching",
     "tables",
+    "texts",
 ]

@@ -28,7 +28,6 @@ def classifier(node: Node) -> Result:
 
 
 @rule("TreeEnsembleRegressor TreeEnsemble LinearRegressor SVMRegressor", CLASSICAL)
-@rule("TfIdfVectorizer")
 def regressor(node: Node) -> Result:
     return rows([_table(node).row_size, fresh()], 0)
 
