@@ -15,21 +15,39 @@ from headrace.errors import HeadraceError
 if TYPE_CHECKING:
     from headrace.client import (
         AsyncClient,
+        Attachment,
         Client,
         ClientSettings,
         InferResult,
+        Lineage,
+        Metric,
         Progress,
+        VersionAnnotations,
     )
 
-_OF_THE_CLIENT = {"AsyncClient", "Client", "ClientSettings", "InferResult", "Progress"}
+_OF_THE_CLIENT = {
+    "AsyncClient",
+    "Attachment",
+    "Client",
+    "ClientSettings",
+    "InferResult",
+    "Lineage",
+    "Metric",
+    "Progress",
+    "VersionAnnotations",
+}
 
 __all__ = [
     "AsyncClient",
+    "Attachment",
     "Client",
     "ClientSettings",
     "HeadraceError",
     "InferResult",
+    "Lineage",
+    "Metric",
     "Progress",
+    "VersionAnnotations",
     "errors",
 ]
 

@@ -23,7 +23,12 @@ from headrace.monitor.v1 import (
     profile_service_pb2,
     quality_service_pb2,
 )
-from headrace.registry.v1 import access_service_pb2, reference_service_pb2, registry_service_pb2
+from headrace.registry.v1 import (
+    access_service_pb2,
+    annotation_service_pb2,
+    reference_service_pb2,
+    registry_service_pb2,
+)
 
 FILE = Path(__file__).parents[1] / "headrace" / "client" / "methods.py"
 MARK = "# All methods of the services, written by `make pages` from the protos.\n"
@@ -31,6 +36,7 @@ SERVICES = {
     "_REGISTRY": registry_service_pb2.DESCRIPTOR.services_by_name["RegistryService"],
     "_ACCESS": access_service_pb2.DESCRIPTOR.services_by_name["AccessService"],
     "_REFERENCES": reference_service_pb2.DESCRIPTOR.services_by_name["ReferenceService"],
+    "_ANNOTATIONS": annotation_service_pb2.DESCRIPTOR.services_by_name["AnnotationService"],
     "_MONITOR": monitor_service_pb2.DESCRIPTOR.services_by_name["MonitorService"],
     "_DRIFT": drift_service_pb2.DESCRIPTOR.services_by_name["DriftService"],
     "_QUALITY": quality_service_pb2.DESCRIPTOR.services_by_name["QualityService"],
@@ -43,6 +49,7 @@ MODULES = {
     "registry_service": "registry",
     "access_service": "access",
     "reference_service": "references",
+    "annotation_service": "annotating",
     "monitor_service": "monitor",
     "drift_service": "drift",
     "quality_service": "quality",

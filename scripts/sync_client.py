@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "headrace" / "client"
-OF_REGISTRY = ("catalog", "push", "pulling", "routes", "replicas", "references")
+OF_REGISTRY = ("catalog", "push", "pulling", "routes", "replicas", "references", "annotations")
 OF_ACCESS = ("access", "audit")
 OF_TEXT = ("generation", "encoding")
 OF_OTHERS = ("inference", "monitoring", "drift", "alerts", "quality")
@@ -49,7 +49,7 @@ Written by `make pages` from AsyncClient: change that.
 
 REGISTRY_CLASS = '''
 class BlockingRegistryCalls:
-    """Models, versions, aliases, routes, pushes, replicas and references."""
+    """Models, versions, aliases, routes, pushes, replicas, references and annotations."""
 
     _async: AsyncClient
     _thread: LoopThread

@@ -28,6 +28,12 @@ if TYPE_CHECKING:
         RuleChange,
         Silence,
     )
+    from headrace.client.annotation_resources import (
+        Attachment,
+        Lineage,
+        Metric,
+        VersionAnnotations,
+    )
     from headrace.client.artifact import Progress
     from headrace.client.async_client import AsyncClient
     from headrace.client.binding import Inputs
@@ -106,6 +112,7 @@ _MODULES = {
         "Rule",
     ),
     "alert_resources": ("Alert", "AlertRules", "ObjectiveStatus", "RuleChange", "Silence"),
+    "annotation_resources": ("Attachment", "Lineage", "Metric", "VersionAnnotations"),
     "artifact": ("Progress",),
     "async_client": ("AsyncClient",),
     "binding": ("Inputs",),
@@ -181,6 +188,7 @@ __all__ = [
     "Alias",
     "ApiKey",
     "AsyncClient",
+    "Attachment",
     "Binding",
     "BinnedProfiles",
     "CallLimits",
@@ -211,7 +219,9 @@ __all__ = [
     "Label",
     "LabelCounts",
     "Latency",
+    "Lineage",
     "MeasureValue",
+    "Metric",
     "Model",
     "ModelMetadata",
     "NewApiKey",
@@ -243,6 +253,7 @@ __all__ = [
     "ToolCall",
     "Usage",
     "Version",
+    "VersionAnnotations",
     "VersionDrift",
     "VersionQuality",
     "VersionReference",

@@ -9,6 +9,7 @@ from typing import Self
 
 from headrace.client.access import AccessCalls
 from headrace.client.alerts import AlertCalls
+from headrace.client.annotations import AnnotationCalls
 from headrace.client.audit import AuditCalls
 from headrace.client.calls import Calls
 from headrace.client.drift import DriftCalls
@@ -16,7 +17,6 @@ from headrace.client.encoding import EncodingCalls
 from headrace.client.generation import GenerationCalls
 from headrace.client.inference import InferenceCalls
 from headrace.client.monitoring import MonitorCalls
-from headrace.client.pulling import PullCalls
 from headrace.client.push import PushCalls
 from headrace.client.quality import QualityCalls
 from headrace.client.references import ReferenceCalls
@@ -29,7 +29,7 @@ from headrace.client.signature_cache import SignatureCache
 class AsyncClient(
     RouteCalls,
     PushCalls,
-    PullCalls,
+    AnnotationCalls,
     ReplicaCalls,
     AccessCalls,
     AuditCalls,

@@ -19,12 +19,14 @@ from headrace.monitor.v1 import quality_service_pb2 as quality
 from headrace.registry.v1 import (
     access_pb2,
     alias_pb2,
+    annotation_pb2,
     model_pb2,
     reference_pb2,
     route_pb2,
     version_pb2,
 )
 from headrace.registry.v1 import access_service_pb2 as access
+from headrace.registry.v1 import annotation_service_pb2 as annotating
 from headrace.registry.v1 import reference_service_pb2 as references
 from headrace.registry.v1 import registry_service_pb2 as registry
 
@@ -69,6 +71,7 @@ def _method(service: str, name: str, sent: type[_Sent], got: type[_Got]) -> Meth
 _REGISTRY = "headrace.registry.v1.RegistryService"
 _ACCESS = "headrace.registry.v1.AccessService"
 _REFERENCES = "headrace.registry.v1.ReferenceService"
+_ANNOTATIONS = "headrace.registry.v1.AnnotationService"
 _MONITOR = "headrace.monitor.v1.MonitorService"
 _DRIFT = "headrace.monitor.v1.DriftService"
 _QUALITY = "headrace.monitor.v1.QualityService"
@@ -156,6 +159,37 @@ UPDATE_ENFORCEMENT = _method(
     "UpdateEnforcement",
     references.UpdateEnforcementRequest,
     reference_pb2.VersionReference,
+)
+
+GET_ANNOTATIONS = _method(
+    _ANNOTATIONS,
+    "GetAnnotations",
+    annotating.GetAnnotationsRequest,
+    annotation_pb2.VersionAnnotations,
+)
+UPDATE_ANNOTATIONS = _method(
+    _ANNOTATIONS,
+    "UpdateAnnotations",
+    annotating.UpdateAnnotationsRequest,
+    annotation_pb2.VersionAnnotations,
+)
+PUT_ATTACHMENT = _method(
+    _ANNOTATIONS,
+    "PutAttachment",
+    annotating.PutAttachmentRequest,
+    annotation_pb2.VersionAnnotations,
+)
+DELETE_ATTACHMENT = _method(
+    _ANNOTATIONS,
+    "DeleteAttachment",
+    annotating.DeleteAttachmentRequest,
+    annotation_pb2.VersionAnnotations,
+)
+SEARCH_VERSIONS = _method(
+    _ANNOTATIONS,
+    "SearchVersions",
+    annotating.SearchVersionsRequest,
+    annotating.SearchVersionsResponse,
 )
 
 REPORT_TELEMETRY = _method(

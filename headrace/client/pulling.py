@@ -49,13 +49,17 @@ class PullCalls(CatalogCalls):
     async def _pull_file(self, file: ArtifactFile, place: Path, deadline: float) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         with place.open("xb") as out:
-            await self._calls.call(
-                "registry",
-                lambda address, seconds: self._rest(file, out, address, seconds),
-                repeatable=True,
-                timeout_seconds=max(0.0, deadline - time.monotonic()),
-            )
+            await self._read_blob(file, out, deadline)
         await asyncio.to_thread(_check, file, place)
+
+    async def _read_blob(self, file: ArtifactFile, out: BinaryIO, deadline: float) -> None:
+        """Write a blob's bytes, whatever they are. A download that breaks goes on where it was."""
+        await self._calls.call(
+            "registry",
+            lambda address, seconds: self._rest(file, out, address, seconds),
+            repeatable=True,
+            timeout_seconds=max(0.0, deadline - time.monotonic()),
+        )
 
     async def _rest(
         self, file: ArtifactFile, out: BinaryIO, address: str, seconds: float

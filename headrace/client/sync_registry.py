@@ -5,11 +5,13 @@ Written by `make pages` from AsyncClient: change that.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from headrace.artifacts.signatures import SigningKey
+from headrace.client.annotation_resources import Lineage, VersionAnnotations
+from headrace.client.annotations import Metrics
 from headrace.client.artifact import Report, Source
 from headrace.client.async_client import AsyncClient
 from headrace.client.loop_thread import LoopThread
@@ -22,7 +24,7 @@ from headrace.state.route_records import RequestKey
 
 
 class BlockingRegistryCalls:
-    """Models, versions, aliases, routes, pushes, replicas and references."""
+    """Models, versions, aliases, routes, pushes, replicas, references and annotations."""
 
     _async: AsyncClient
     _thread: LoopThread
@@ -472,4 +474,100 @@ class BlockingRegistryCalls:
         """Delete the reference of a version. Raises NotFound, Aborted."""
         self._thread.run(
             self._async.delete_reference(model, version, etag=etag, timeout_seconds=timeout_seconds)
+        )
+
+    def annotations(
+        self, model: str, version: int | str, *, timeout_seconds: float | None = None
+    ) -> VersionAnnotations:
+        """All that is said of a version, by its number or an alias. Raises NotFound."""
+        return self._thread.run(
+            self._async.annotations(model, version, timeout_seconds=timeout_seconds)
+        )
+
+    def annotate(
+        self,
+        model: str,
+        version: int | str,
+        *,
+        tags: Mapping[str, str] | None = None,
+        remove_tags: Iterable[str] = (),
+        description: str | None = None,
+        metrics: Metrics = (),
+        remove_metrics: Iterable[str] = (),
+        lineage: Lineage | None = None,
+        etag: str = "",
+        timeout_seconds: float | None = None,
+    ) -> VersionAnnotations:
+        """Change what is given of what is said of a version, in one change, and leave the rest.
+
+        Things are taken away first, then set; a metric takes the place of the one with its name, slice
+        and data digest, a lineage that of the whole one. Raises NotFound, InvalidArgument
+        (ANNOTATIONS_INVALID), ResourceExhausted (ANNOTATIONS_TOO_LARGE), Aborted on another etag.
+        """
+        return self._thread.run(
+            self._async.annotate(
+                model,
+                version,
+                tags=tags,
+                remove_tags=remove_tags,
+                description=description,
+                metrics=metrics,
+                remove_metrics=remove_metrics,
+                lineage=lineage,
+                etag=etag,
+                timeout_seconds=timeout_seconds,
+            )
+        )
+
+    def attach(
+        self,
+        model: str,
+        version: int | str,
+        path: str,
+        data: bytes,
+        *,
+        media_type: str = "",
+        etag: str = "",
+        timeout_seconds: float | None = None,
+    ) -> VersionAnnotations:
+        """Put a file to a version, in the place of the one at its path.
+
+        Its media type is by default what its path looks like. Raises NotFound, Aborted, InvalidArgument
+        (ATTACHMENT_INVALID), ResourceExhausted (ATTACHMENT_TOO_LARGE, ANNOTATIONS_TOO_LARGE).
+        """
+        return self._thread.run(
+            self._async.attach(
+                model,
+                version,
+                path,
+                data,
+                media_type=media_type,
+                etag=etag,
+                timeout_seconds=timeout_seconds,
+            )
+        )
+
+    def attachment(
+        self, model: str, version: int | str, path: str, *, timeout_seconds: float | None = None
+    ) -> bytes:
+        """The bytes of a file that was put to a version.
+
+        Raises NotFound (ATTACHMENT_NOT_FOUND, and as of versions), DataLoss (BLOB_DAMAGED).
+        """
+        return self._thread.run(
+            self._async.attachment(model, version, path, timeout_seconds=timeout_seconds)
+        )
+
+    def detach(
+        self,
+        model: str,
+        version: int | str,
+        path: str,
+        *,
+        etag: str = "",
+        timeout_seconds: float | None = None,
+    ) -> VersionAnnotations:
+        """Take a file away that was put to a version. Raises NotFound (ATTACHMENT_NOT_FOUND), Aborted."""
+        return self._thread.run(
+            self._async.detach(model, version, path, etag=etag, timeout_seconds=timeout_seconds)
         )

@@ -158,6 +158,14 @@ _REFERENCES: Mapping[str, MethodRule] = {
     "UpdateEnforcement": _on(Verb.PUSH, _name),
 }
 
+_ANNOTATIONS: Mapping[str, MethodRule] = {
+    "GetAnnotations": _on(Verb.READ, _name),
+    "UpdateAnnotations": _on(Verb.PUSH, _name),
+    "PutAttachment": _on(Verb.PUSH, lambda request: (request.header.name,), first_only=True),
+    "DeleteAttachment": _on(Verb.PUSH, _name),
+    "SearchVersions": _on(Verb.READ, _parent, Scope.FILTERED),
+}
+
 _DRIFT: Mapping[str, MethodRule] = {
     "QueryDrift": _on(Verb.READ, _model),
     "ResetBaseline": _on(Verb.PUSH, _model),
@@ -202,6 +210,7 @@ _SERVICES: Mapping[str, Mapping[str, MethodRule]] = {
     "headrace.registry.v1.RegistryService": _REGISTRY,
     "headrace.registry.v1.AccessService": _ACCESS,
     "headrace.registry.v1.ReferenceService": _REFERENCES,
+    "headrace.registry.v1.AnnotationService": _ANNOTATIONS,
     "headrace.monitor.v1.MonitorService": _MONITOR,
     "headrace.monitor.v1.QualityService": _QUALITY,
     "headrace.monitor.v1.AlertService": _ALERTS,

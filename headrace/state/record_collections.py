@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from headrace.state.access_records import ApiKeyRecord, BindingRecord, RoleRecord
+from headrace.state.annotation_records import AnnotationRecord
 from headrace.state.differences import ModelDifference, difference
 from headrace.state.records import ModelRecord, VersionRecord
 from headrace.state.reference_records import ReferenceRecord
@@ -132,6 +133,8 @@ BINDINGS = COLLECTIONS.register(Collection("bindings", "binding", BindingRecord)
 """By `bindings/{subject}`."""
 REFERENCES = COLLECTIONS.register(Collection("references", "reference", ReferenceRecord))
 """By `models/{model}/versions/{number}/reference`."""
+ANNOTATIONS = COLLECTIONS.register(Collection("annotations", "annotations", AnnotationRecord))
+"""By `models/{model}/versions/{number}/annotations`."""
 
 ACCESS: tuple[Collection[Any], ...] = (API_KEYS, ROLES, BINDINGS)
 """Those that decide who may do what. Watchers of models are not told of them."""

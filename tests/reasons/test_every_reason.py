@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tests.reasons import methods, registry, test_alerts, test_monitor
 from tests.reasons.access import ACCESS
+from tests.reasons.annotations import ANNOTATIONS
 from tests.reasons.elsewhere import CLIENT_SAYS, ELSEWHERE, TRIED
 from tests.reasons.exact import listed
 from tests.reasons.messages import CALLS, POSTS
@@ -32,6 +33,7 @@ ROWS: tuple[Sequence[methods.Method | registry.Refusal], ...] = (
     registry.CONFIGS,
     ACCESS,
     REFERENCES,
+    ANNOTATIONS,
 )
 OTHERS = {(one.kind, one.reason) for rows in ROWS for one in rows} | {
     (kind, reason) for kind, reason, *_ in (*test_monitor.REFUSALS, *test_alerts.REFUSALS)

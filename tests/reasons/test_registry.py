@@ -12,6 +12,7 @@ import pytest
 
 from headrace.registry.v1 import registry_service_pb2 as pb
 from tests.reasons.access import ACCESS
+from tests.reasons.annotations import ANNOTATIONS
 from tests.reasons.exact import expected
 from tests.reasons.references import REFERENCES
 from tests.reasons.registry import CALLS, CONFIGS, LIMITED, PUSHES, Refusal
@@ -84,3 +85,10 @@ async def test_refusals_of_references(redis_url: str, namespace: str, tmp_path: 
     async with running_registry(redis_url, namespace, tmp_path) as running:
         await push(running, onnx_file())
         await look(running, REFERENCES)
+
+
+async def test_refusals_of_annotations(redis_url: str, namespace: str, tmp_path: Path) -> None:
+    """Those of what is said of versions, and of files that are attached."""
+    async with running_registry(redis_url, namespace, tmp_path) as running:
+        await push(running, onnx_file())
+        await look(running, ANNOTATIONS)

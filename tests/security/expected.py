@@ -86,6 +86,14 @@ _REFERENCES = {
     "UpdateEnforcement": _PUSH,
 }
 
+_ANNOTATIONS = {
+    "GetAnnotations": _READ,
+    "UpdateAnnotations": _PUSH,
+    "PutAttachment": _PUSH,
+    "DeleteAttachment": _PUSH,
+    "SearchVersions": _READ,
+}
+
 _MONITOR = {
     "ReportTelemetry": _SERVICE,
     "QueryStatistics": _READ,
@@ -129,6 +137,7 @@ GRPC: Mapping[str, Mapping[str, str]] = {
     "headrace.registry.v1.RegistryService": _REGISTRY,
     "headrace.registry.v1.AccessService": _ACCESS,
     "headrace.registry.v1.ReferenceService": _REFERENCES,
+    "headrace.registry.v1.AnnotationService": _ANNOTATIONS,
     "headrace.monitor.v1.MonitorService": _MONITOR,
     "headrace.monitor.v1.PeerService": {"QueryTallies": _SERVICE},
     "headrace.monitor.v1.DriftService": {"QueryDrift": _READ, "ResetBaseline": _PUSH},

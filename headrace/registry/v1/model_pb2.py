@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from headrace.type.v1 import language_pb2 as headrace_dot_type_dot_v1_dot_language__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n headrace/registry/v1/model.proto\x12\x14headrace.registry.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fheadrace/type/v1/language.proto\"\xe1\x02\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x37\n\x06labels\x18\x03 \x03(\x0b\x32\'.headrace.registry.v1.Model.LabelsEntry\x12\x18\n\x0bkeep_latest\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0clast_version\x18\x06 \x01(\x03\x12\x0c\n\x04\x65tag\x18\x07 \x01(\t\x12\x0e\n\x06pinned\x18\x08 \x01(\x08\x12\x11\n\tprotected\x18\t \x01(\x08\x12+\n\x04kind\x18\n \x01(\x0e\x32\x1d.headrace.type.v1.VersionKind\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0e\n\x0c_keep_latestb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n headrace/registry/v1/model.proto\x12\x14headrace.registry.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fheadrace/type/v1/language.proto\"\x8b\x03\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x37\n\x06labels\x18\x03 \x03(\x0b\x32\'.headrace.registry.v1.Model.LabelsEntry\x12\x18\n\x0bkeep_latest\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0clast_version\x18\x06 \x01(\x03\x12\x0c\n\x04\x65tag\x18\x07 \x01(\t\x12\x0e\n\x06pinned\x18\x08 \x01(\x08\x12\x11\n\tprotected\x18\t \x01(\x08\x12+\n\x04kind\x18\n \x01(\x0e\x32\x1d.headrace.type.v1.VersionKind\x12(\n\x04gate\x18\x0b \x01(\x0b\x32\x1a.headrace.registry.v1.Gate\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0e\n\x0c_keep_latest\"\xd2\x01\n\x04Gate\x12\x0f\n\x07require\x18\x01 \x03(\t\x12<\n\rno_worse_than\x18\x02 \x03(\x0b\x32%.headrace.registry.v1.Gate.Comparison\x12\x13\n\x0b\x64\x61ta_digest\x18\x03 \x01(\t\x12\x0f\n\x07\x61liases\x18\x04 \x03(\t\x1aU\n\nComparison\x12\x0e\n\x06metric\x18\x01 \x01(\t\x12\x0c\n\x04than\x18\x02 \x01(\t\x12\x0e\n\x06margin\x18\x03 \x01(\x01\x12\x19\n\x11smaller_is_better\x18\x04 \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,7 +36,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODEL_LABELSENTRY']._loaded_options = None
   _globals['_MODEL_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_MODEL']._serialized_start=125
-  _globals['_MODEL']._serialized_end=478
-  _globals['_MODEL_LABELSENTRY']._serialized_start=417
-  _globals['_MODEL_LABELSENTRY']._serialized_end=462
+  _globals['_MODEL']._serialized_end=520
+  _globals['_MODEL_LABELSENTRY']._serialized_start=459
+  _globals['_MODEL_LABELSENTRY']._serialized_end=504
+  _globals['_GATE']._serialized_start=523
+  _globals['_GATE']._serialized_end=733
+  _globals['_GATE_COMPARISON']._serialized_start=648
+  _globals['_GATE_COMPARISON']._serialized_end=733
 # @@protoc_insertion_point(module_scope)

@@ -26,6 +26,7 @@ from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from headrace.registry.v1 import alias_pb2 as headrace_dot_registry_dot_v1_dot_alias__pb2
+from headrace.registry.v1 import annotation_pb2 as headrace_dot_registry_dot_v1_dot_annotation__pb2
 from headrace.registry.v1 import model_pb2 as headrace_dot_registry_dot_v1_dot_model__pb2
 from headrace.registry.v1 import replica_pb2 as headrace_dot_registry_dot_v1_dot_replica__pb2
 from headrace.registry.v1 import route_pb2 as headrace_dot_registry_dot_v1_dot_route__pb2
@@ -34,77 +35,77 @@ from headrace.type.v1 import language_pb2 as headrace_dot_type_dot_v1_dot_langua
 from headrace.type.v1 import serving_config_pb2 as headrace_dot_type_dot_v1_dot_serving__config__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+headrace/registry/v1/registry_service.proto\x12\x14headrace.registry.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a headrace/registry/v1/alias.proto\x1a headrace/registry/v1/model.proto\x1a\"headrace/registry/v1/replica.proto\x1a headrace/registry/v1/route.proto\x1a\"headrace/registry/v1/version.proto\x1a\x1fheadrace/type/v1/language.proto\x1a%headrace/type/v1/serving_config.proto\"\xf0\x01\n\x12ListChangesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\x12\x0c\n\x04kind\x18\x05 \x01(\t\x12.\n\nstart_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0coldest_first\x18\x08 \x01(\x08\x12\x13\n\x0bwith_stored\x18\t \x01(\x08\"c\n\x13ListChangesResponse\x12\x33\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\".headrace.registry.v1.LoggedChange\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x96\x02\n\x0cLoggedChange\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x10\n\x08resource\x18\x04 \x01(\t\x12\x0f\n\x07\x66urther\x18\x05 \x03(\t\x12\r\n\x05\x61\x63tor\x18\x06 \x01(\t\x12\r\n\x05proof\x18\x07 \x01(\t\x12\r\n\x05\x63laim\x18\x08 \x01(\t\x12\x0c\n\x04peer\x18\t \x01(\t\x12\x12\n\nrequest_id\x18\n \x01(\t\x12\x0e\n\x06reason\x18\x0b \x01(\t\x12\x0c\n\x04hash\x18\x0c \x01(\t\x12\x15\n\rprevious_hash\x18\r \x01(\t\x12\x0e\n\x06stored\x18\x0e \x01(\x0c\"T\n\x12\x43reateModelRequest\x12*\n\x05model\x18\x01 \x01(\x0b\x32\x1b.headrace.registry.v1.Model\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x1f\n\x0fGetModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\":\n\x11ListModelsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"\x89\x01\n\x12ListModelsResponse\x12+\n\x06models\x18\x01 \x03(\x0b\x32\x1b.headrace.registry.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x03\x12\r\n\x05\x65poch\x18\x04 \x01(\t\x12\x0c\n\x04hash\x18\x05 \x01(\t\"q\n\x12UpdateModelRequest\x12*\n\x05model\x18\x01 \x01(\x0b\x32\x1b.headrace.registry.v1.Model\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"?\n\x12\x44\x65leteModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\r\n\x05\x66orce\x18\x03 \x01(\x08\"\xaf\x03\n\x12PushVersionRequest\x12\x41\n\x06header\x18\x01 \x01(\x0b\x32/.headrace.registry.v1.PushVersionRequest.HeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x1a\xbc\x02\n\x06Header\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x10\n\x08\x66ilename\x18\x02 \x01(\t\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\x12\x0e\n\x06sha256\x18\x04 \x01(\t\x12\x37\n\x0eserving_config\x18\x05 \x01(\x0b\x32\x1f.headrace.type.v1.ServingConfig\x12\x13\n\x0b\x64\x65scription\x18\x06 \x01(\t\x12\r\n\x05\x61lias\x18\x07 \x01(\t\x12\x14\n\x0c\x63reate_model\x18\x08 \x01(\x08\x12\x12\n\nrequest_id\x18\t \x01(\t\x12\x1e\n\x16\x61llow_signature_change\x18\n \x01(\x08\x12\x18\n\x10signature_bundle\x18\x0b \x01(\t\x12+\n\x04kind\x18\x0c \x01(\x0e\x32\x1d.headrace.type.v1.VersionKindB\x06\n\x04part\"!\n\x11GetVersionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"L\n\x13ListVersionsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"`\n\x14ListVersionsResponse\x12/\n\x08versions\x18\x01 \x03(\x0b\x32\x1d.headrace.registry.v1.Version\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"2\n\x14\x44\x65leteVersionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\"1\n\x0fReadBlobRequest\x12\x0e\n\x06sha256\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x03\"!\n\x10ReadBlobResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\"\x1f\n\x0fGetAliasRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"K\n\x12ListAliasesRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"\\\n\x13ListAliasesResponse\x12,\n\x07\x61liases\x18\x01 \x03(\x0b\x32\x1b.headrace.registry.v1.Alias\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x8e\x01\n\x12UpdateAliasRequest\x12*\n\x05\x61lias\x18\x01 \x01(\x0b\x32\x1b.headrace.registry.v1.Alias\x12\x15\n\rallow_missing\x18\x02 \x01(\x08\x12\x1e\n\x16\x61llow_signature_change\x18\x03 \x01(\x08\x12\x15\n\rallow_unready\x18\x04 \x01(\x08\"g\n\x19\x42\x61tchUpdateAliasesRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12:\n\x08requests\x18\x02 \x03(\x0b\x32(.headrace.registry.v1.UpdateAliasRequest\"J\n\x1a\x42\x61tchUpdateAliasesResponse\x12,\n\x07\x61liases\x18\x01 \x03(\x0b\x32\x1b.headrace.registry.v1.Alias\"0\n\x12\x44\x65leteAliasRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\"\x1f\n\x0fGetRouteRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"w\n\x12UpdateRouteRequest\x12*\n\x05route\x18\x01 \x01(\x0b\x32\x1b.headrace.registry.v1.Route\x12\x1e\n\x16\x61llow_signature_change\x18\x02 \x01(\x08\x12\x15\n\rallow_unready\x18\x03 \x01(\x08\"K\n\x13ListReplicasRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\"`\n\x14ListReplicasResponse\x12/\n\x08replicas\x18\x01 \x03(\x0b\x32\x1d.headrace.registry.v1.Replica\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"w\n\x13WatchChangesRequest\x12\x16\n\x0estart_revision\x18\x01 \x01(\x03\x12\r\n\x05model\x18\x02 \x01(\t\x12\x13\n\x0bstart_epoch\x18\x03 \x01(\t\x12\x12\n\nstart_hash\x18\x04 \x01(\t\x12\x10\n\x08progress\x18\x05 \x01(\x08\"\xc6\x03\n\x14WatchChangesResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x10\n\x08resource\x18\x03 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\x12,\n\x05model\x18\x05 \x01(\x0b\x32\x1b.headrace.registry.v1.ModelH\x00\x12\x30\n\x07version\x18\x06 \x01(\x0b\x32\x1d.headrace.registry.v1.VersionH\x00\x12,\n\x05\x61lias\x18\x07 \x01(\x0b\x32\x1b.headrace.registry.v1.AliasH\x00\x12,\n\x05route\x18\x08 \x01(\x0b\x32\x1b.headrace.registry.v1.RouteH\x00\x12\x34\n\x06record\x18\x0c \x01(\x0b\x32\".headrace.registry.v1.StoredRecordH\x00\x12\r\n\x05\x65poch\x18\t \x01(\t\x12\x0c\n\x04hash\x18\n \x01(\t\x12\x36\n\x07\x66urther\x18\x0b \x03(\x0b\x32%.headrace.registry.v1.ChangedResource\x12\r\n\x05proof\x18\r \x01(\t\x12\x0e\n\x06reason\x18\x0e \x01(\tB\x07\n\x05\x61\x66ter\"\xac\x02\n\x0f\x43hangedResource\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x10\n\x08resource\x18\x02 \x01(\t\x12,\n\x05model\x18\x03 \x01(\x0b\x32\x1b.headrace.registry.v1.ModelH\x00\x12\x30\n\x07version\x18\x04 \x01(\x0b\x32\x1d.headrace.registry.v1.VersionH\x00\x12,\n\x05\x61lias\x18\x05 \x01(\x0b\x32\x1b.headrace.registry.v1.AliasH\x00\x12,\n\x05route\x18\x06 \x01(\x0b\x32\x1b.headrace.registry.v1.RouteH\x00\x12\x34\n\x06record\x18\x07 \x01(\x0b\x32\".headrace.registry.v1.StoredRecordH\x00\x42\x07\n\x05\x61\x66ter\"0\n\x0cStoredRecord\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x0c\n\x04json\x18\x02 \x01(\t2\xb6\x0e\n\x0fRegistryService\x12T\n\x0b\x43reateModel\x12(.headrace.registry.v1.CreateModelRequest\x1a\x1b.headrace.registry.v1.Model\x12N\n\x08GetModel\x12%.headrace.registry.v1.GetModelRequest\x1a\x1b.headrace.registry.v1.Model\x12_\n\nListModels\x12\'.headrace.registry.v1.ListModelsRequest\x1a(.headrace.registry.v1.ListModelsResponse\x12T\n\x0bUpdateModel\x12(.headrace.registry.v1.UpdateModelRequest\x1a\x1b.headrace.registry.v1.Model\x12O\n\x0b\x44\x65leteModel\x12(.headrace.registry.v1.DeleteModelRequest\x1a\x16.google.protobuf.Empty\x12X\n\x0bPushVersion\x12(.headrace.registry.v1.PushVersionRequest\x1a\x1d.headrace.registry.v1.Version(\x01\x12T\n\nGetVersion\x12\'.headrace.registry.v1.GetVersionRequest\x1a\x1d.headrace.registry.v1.Version\x12\x65\n\x0cListVersions\x12).headrace.registry.v1.ListVersionsRequest\x1a*.headrace.registry.v1.ListVersionsResponse\x12S\n\rDeleteVersion\x12*.headrace.registry.v1.DeleteVersionRequest\x1a\x16.google.protobuf.Empty\x12[\n\x08ReadBlob\x12%.headrace.registry.v1.ReadBlobRequest\x1a&.headrace.registry.v1.ReadBlobResponse0\x01\x12N\n\x08GetAlias\x12%.headrace.registry.v1.GetAliasRequest\x1a\x1b.headrace.registry.v1.Alias\x12\x62\n\x0bListAliases\x12(.headrace.registry.v1.ListAliasesRequest\x1a).headrace.registry.v1.ListAliasesResponse\x12T\n\x0bUpdateAlias\x12(.headrace.registry.v1.UpdateAliasRequest\x1a\x1b.headrace.registry.v1.Alias\x12w\n\x12\x42\x61tchUpdateAliases\x12/.headrace.registry.v1.BatchUpdateAliasesRequest\x1a\x30.headrace.registry.v1.BatchUpdateAliasesResponse\x12O\n\x0b\x44\x65leteAlias\x12(.headrace.registry.v1.DeleteAliasRequest\x1a\x16.google.protobuf.Empty\x12N\n\x08GetRoute\x12%.headrace.registry.v1.GetRouteRequest\x1a\x1b.headrace.registry.v1.Route\x12T\n\x0bUpdateRoute\x12(.headrace.registry.v1.UpdateRouteRequest\x1a\x1b.headrace.registry.v1.Route\x12\x65\n\x0cListReplicas\x12).headrace.registry.v1.ListReplicasRequest\x1a*.headrace.registry.v1.ListReplicasResponse\x12g\n\x0cWatchChanges\x12).headrace.registry.v1.WatchChangesRequest\x1a*.headrace.registry.v1.WatchChangesResponse0\x01\x12\x62\n\x0bListChanges\x12(.headrace.registry.v1.ListChangesRequest\x1a).headrace.registry.v1.ListChangesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+headrace/registry/v1/registry_service.proto\x12\x14headrace.registry.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a headrace/registry/v1/alias.proto\x1a%headrace/registry/v1/annotation.proto\x1a headrace/registry/v1/model.proto\x1a\"headrace/registry/v1/replica.proto\x1a headrace/registry/v1/route.proto\x1a\"headrace/registry/v1/version.proto\x1a\x1fheadrace/type/v1/language.proto\x1a%headrace/type/v1/serving_config.proto\"\xf0\x01\n\x12ListChangesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\x12\x0c\n\x04kind\x18\x05 \x01(\t\x12.\n\nstart_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0coldest_first\x18\x08 \x01(\x08\x12\x13\n\x0bwith_stored\x18\t \x01(\x08\"c\n\x13ListChangesResponse\x12\x33\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\".headrace.registry.v1.LoggedChange\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x96\x02\n\x0cLoggedChange\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x10\n\x08resource\x18\x04 \x01(\t\x12\x0f\n\x07\x66urther\x18\x05 \x03(\t\x12\r\n\x05\x61\x63tor\x18\x06 \x01(\t\x12\r\n\x05proof\x18\x07 \x01(\t\x12\r\n\x05\x63laim\x18\x08 \x01(\t\x12\x0c\n\x04peer\x18\t \x01(\t\x12\x12\n\nrequest_id\x18\n \x01(\t\x12\x0e\n\x06reason\x18\x0b \x01(\t\x12\x0c\n\x04hash\x18\x0c \x01(\t\x12\x15\n\rprevious_hash\x18\r \x01(\t\x12\x0e\n\x06stored\x18\x0e \x01(\x0c\"T\n\x12\x43reateModelRequest\x12*\n\x05model\x18\x01 \x01(\x0b\x32\x1b.headrace.registry.v1.Model\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x1f\n\x0fGetModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\":\n\x11ListModelsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"\x89\x01\n\x12ListModelsResponse\x12+\n\x06models\x18\x01 \x03(\x0b\x32\x1b.headrace.registry.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x03\x12\r\n\x05\x65poch\x18\x04 \x01(\t\x12\x0c\n\x04hash\x18\x05 \x01(\t\"q\n\x12UpdateModelRequest\x12*\n\x05model\x18\x01 \x01(\x0b\x32\x1b.headrace.registry.v1.Model\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"?\n\x12\x44\x65leteModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\r\n\x05\x66orce\x18\x03 \x01(\x08\"\x8a\x04\n\x12PushVersionRequest\x12\x41\n\x06header\x18\x01 \x01(\x0b\x32/.headrace.registry.v1.PushVersionRequest.HeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x1a\x97\x03\n\x06Header\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x10\n\x08\x66ilename\x18\x02 \x01(\t\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\x12\x0e\n\x06sha256\x18\x04 \x01(\t\x12\x37\n\x0eserving_config\x18\x05 \x01(\x0b\x32\x1f.headrace.type.v1.ServingConfig\x12\x13\n\x0b\x64\x65scription\x18\x06 \x01(\t\x12\r\n\x05\x61lias\x18\x07 \x01(\t\x12\x14\n\x0c\x63reate_model\x18\x08 \x01(\x08\x12\x12\n\nrequest_id\x18\t \x01(\t\x12\x1e\n\x16\x61llow_signature_change\x18\n \x01(\x08\x12\x18\n\x10signature_bundle\x18\x0b \x01(\t\x12+\n\x04kind\x18\x0c \x01(\x0e\x32\x1d.headrace.type.v1.VersionKind\x12=\n\x0b\x61nnotations\x18\r \x01(\x0b\x32(.headrace.registry.v1.VersionAnnotations\x12\x1a\n\x12\x61llow_gate_failure\x18\x0e \x01(\x08\x42\x06\n\x04part\"!\n\x11GetVersionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"L\n\x13ListVersionsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"`\n\x14ListVersionsResponse\x12/\n\x08versions\x18\x01 \x03(\x0b\x32\x1d.headrace.registry.v1.Version\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"2\n\x14\x44\x65leteVersionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\"1\n\x0fReadBlobRequest\x12\x0e\n\x06sha256\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x03\"!\n\x10ReadBlobResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\"\x1f\n\x0fGetAliasRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"K\n\x12ListAliasesRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"\\\n\x13ListAliasesResponse\x12,\n\x07\x61liases\x18\x01 \x03(\x0b\x32\x1b.headrace.registry.v1.Alias\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xaa\x01\n\x12UpdateAliasRequest\x12*\n\x05\x61lias\x18\x01 \x01(\x0b\x32\x1b.headrace.registry.v1.Alias\x12\x15\n\rallow_missing\x18\x02 \x01(\x08\x12\x1e\n\x16\x61llow_signature_change\x18\x03 \x01(\x08\x12\x15\n\rallow_unready\x18\x04 \x01(\x08\x12\x1a\n\x12\x61llow_gate_failure\x18\x05 \x01(\x08\"g\n\x19\x42\x61tchUpdateAliasesRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12:\n\x08requests\x18\x02 \x03(\x0b\x32(.headrace.registry.v1.UpdateAliasRequest\"J\n\x1a\x42\x61tchUpdateAliasesResponse\x12,\n\x07\x61liases\x18\x01 \x03(\x0b\x32\x1b.headrace.registry.v1.Alias\"0\n\x12\x44\x65leteAliasRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\"\x1f\n\x0fGetRouteRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x93\x01\n\x12UpdateRouteRequest\x12*\n\x05route\x18\x01 \x01(\x0b\x32\x1b.headrace.registry.v1.Route\x12\x1e\n\x16\x61llow_signature_change\x18\x02 \x01(\x08\x12\x15\n\rallow_unready\x18\x03 \x01(\x08\x12\x1a\n\x12\x61llow_gate_failure\x18\x04 \x01(\x08\"K\n\x13ListReplicasRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\"`\n\x14ListReplicasResponse\x12/\n\x08replicas\x18\x01 \x03(\x0b\x32\x1d.headrace.registry.v1.Replica\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"w\n\x13WatchChangesRequest\x12\x16\n\x0estart_revision\x18\x01 \x01(\x03\x12\r\n\x05model\x18\x02 \x01(\t\x12\x13\n\x0bstart_epoch\x18\x03 \x01(\t\x12\x12\n\nstart_hash\x18\x04 \x01(\t\x12\x10\n\x08progress\x18\x05 \x01(\x08\"\xc6\x03\n\x14WatchChangesResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x10\n\x08resource\x18\x03 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\x12,\n\x05model\x18\x05 \x01(\x0b\x32\x1b.headrace.registry.v1.ModelH\x00\x12\x30\n\x07version\x18\x06 \x01(\x0b\x32\x1d.headrace.registry.v1.VersionH\x00\x12,\n\x05\x61lias\x18\x07 \x01(\x0b\x32\x1b.headrace.registry.v1.AliasH\x00\x12,\n\x05route\x18\x08 \x01(\x0b\x32\x1b.headrace.registry.v1.RouteH\x00\x12\x34\n\x06record\x18\x0c \x01(\x0b\x32\".headrace.registry.v1.StoredRecordH\x00\x12\r\n\x05\x65poch\x18\t \x01(\t\x12\x0c\n\x04hash\x18\n \x01(\t\x12\x36\n\x07\x66urther\x18\x0b \x03(\x0b\x32%.headrace.registry.v1.ChangedResource\x12\r\n\x05proof\x18\r \x01(\t\x12\x0e\n\x06reason\x18\x0e \x01(\tB\x07\n\x05\x61\x66ter\"\xac\x02\n\x0f\x43hangedResource\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x10\n\x08resource\x18\x02 \x01(\t\x12,\n\x05model\x18\x03 \x01(\x0b\x32\x1b.headrace.registry.v1.ModelH\x00\x12\x30\n\x07version\x18\x04 \x01(\x0b\x32\x1d.headrace.registry.v1.VersionH\x00\x12,\n\x05\x61lias\x18\x05 \x01(\x0b\x32\x1b.headrace.registry.v1.AliasH\x00\x12,\n\x05route\x18\x06 \x01(\x0b\x32\x1b.headrace.registry.v1.RouteH\x00\x12\x34\n\x06record\x18\x07 \x01(\x0b\x32\".headrace.registry.v1.StoredRecordH\x00\x42\x07\n\x05\x61\x66ter\"0\n\x0cStoredRecord\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x0c\n\x04json\x18\x02 \x01(\t2\xb6\x0e\n\x0fRegistryService\x12T\n\x0b\x43reateModel\x12(.headrace.registry.v1.CreateModelRequest\x1a\x1b.headrace.registry.v1.Model\x12N\n\x08GetModel\x12%.headrace.registry.v1.GetModelRequest\x1a\x1b.headrace.registry.v1.Model\x12_\n\nListModels\x12\'.headrace.registry.v1.ListModelsRequest\x1a(.headrace.registry.v1.ListModelsResponse\x12T\n\x0bUpdateModel\x12(.headrace.registry.v1.UpdateModelRequest\x1a\x1b.headrace.registry.v1.Model\x12O\n\x0b\x44\x65leteModel\x12(.headrace.registry.v1.DeleteModelRequest\x1a\x16.google.protobuf.Empty\x12X\n\x0bPushVersion\x12(.headrace.registry.v1.PushVersionRequest\x1a\x1d.headrace.registry.v1.Version(\x01\x12T\n\nGetVersion\x12\'.headrace.registry.v1.GetVersionRequest\x1a\x1d.headrace.registry.v1.Version\x12\x65\n\x0cListVersions\x12).headrace.registry.v1.ListVersionsRequest\x1a*.headrace.registry.v1.ListVersionsResponse\x12S\n\rDeleteVersion\x12*.headrace.registry.v1.DeleteVersionRequest\x1a\x16.google.protobuf.Empty\x12[\n\x08ReadBlob\x12%.headrace.registry.v1.ReadBlobRequest\x1a&.headrace.registry.v1.ReadBlobResponse0\x01\x12N\n\x08GetAlias\x12%.headrace.registry.v1.GetAliasRequest\x1a\x1b.headrace.registry.v1.Alias\x12\x62\n\x0bListAliases\x12(.headrace.registry.v1.ListAliasesRequest\x1a).headrace.registry.v1.ListAliasesResponse\x12T\n\x0bUpdateAlias\x12(.headrace.registry.v1.UpdateAliasRequest\x1a\x1b.headrace.registry.v1.Alias\x12w\n\x12\x42\x61tchUpdateAliases\x12/.headrace.registry.v1.BatchUpdateAliasesRequest\x1a\x30.headrace.registry.v1.BatchUpdateAliasesResponse\x12O\n\x0b\x44\x65leteAlias\x12(.headrace.registry.v1.DeleteAliasRequest\x1a\x16.google.protobuf.Empty\x12N\n\x08GetRoute\x12%.headrace.registry.v1.GetRouteRequest\x1a\x1b.headrace.registry.v1.Route\x12T\n\x0bUpdateRoute\x12(.headrace.registry.v1.UpdateRouteRequest\x1a\x1b.headrace.registry.v1.Route\x12\x65\n\x0cListReplicas\x12).headrace.registry.v1.ListReplicasRequest\x1a*.headrace.registry.v1.ListReplicasResponse\x12g\n\x0cWatchChanges\x12).headrace.registry.v1.WatchChangesRequest\x1a*.headrace.registry.v1.WatchChangesResponse0\x01\x12\x62\n\x0bListChanges\x12(.headrace.registry.v1.ListChangesRequest\x1a).headrace.registry.v1.ListChangesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'headrace.registry.v1.registry_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LISTCHANGESREQUEST']._serialized_start=412
-  _globals['_LISTCHANGESREQUEST']._serialized_end=652
-  _globals['_LISTCHANGESRESPONSE']._serialized_start=654
-  _globals['_LISTCHANGESRESPONSE']._serialized_end=753
-  _globals['_LOGGEDCHANGE']._serialized_start=756
-  _globals['_LOGGEDCHANGE']._serialized_end=1034
-  _globals['_CREATEMODELREQUEST']._serialized_start=1036
-  _globals['_CREATEMODELREQUEST']._serialized_end=1120
-  _globals['_GETMODELREQUEST']._serialized_start=1122
-  _globals['_GETMODELREQUEST']._serialized_end=1153
-  _globals['_LISTMODELSREQUEST']._serialized_start=1155
-  _globals['_LISTMODELSREQUEST']._serialized_end=1213
-  _globals['_LISTMODELSRESPONSE']._serialized_start=1216
-  _globals['_LISTMODELSRESPONSE']._serialized_end=1353
-  _globals['_UPDATEMODELREQUEST']._serialized_start=1355
-  _globals['_UPDATEMODELREQUEST']._serialized_end=1468
-  _globals['_DELETEMODELREQUEST']._serialized_start=1470
-  _globals['_DELETEMODELREQUEST']._serialized_end=1533
-  _globals['_PUSHVERSIONREQUEST']._serialized_start=1536
-  _globals['_PUSHVERSIONREQUEST']._serialized_end=1967
-  _globals['_PUSHVERSIONREQUEST_HEADER']._serialized_start=1643
-  _globals['_PUSHVERSIONREQUEST_HEADER']._serialized_end=1959
-  _globals['_GETVERSIONREQUEST']._serialized_start=1969
-  _globals['_GETVERSIONREQUEST']._serialized_end=2002
-  _globals['_LISTVERSIONSREQUEST']._serialized_start=2004
-  _globals['_LISTVERSIONSREQUEST']._serialized_end=2080
-  _globals['_LISTVERSIONSRESPONSE']._serialized_start=2082
-  _globals['_LISTVERSIONSRESPONSE']._serialized_end=2178
-  _globals['_DELETEVERSIONREQUEST']._serialized_start=2180
-  _globals['_DELETEVERSIONREQUEST']._serialized_end=2230
-  _globals['_READBLOBREQUEST']._serialized_start=2232
-  _globals['_READBLOBREQUEST']._serialized_end=2281
-  _globals['_READBLOBRESPONSE']._serialized_start=2283
-  _globals['_READBLOBRESPONSE']._serialized_end=2316
-  _globals['_GETALIASREQUEST']._serialized_start=2318
-  _globals['_GETALIASREQUEST']._serialized_end=2349
-  _globals['_LISTALIASESREQUEST']._serialized_start=2351
-  _globals['_LISTALIASESREQUEST']._serialized_end=2426
-  _globals['_LISTALIASESRESPONSE']._serialized_start=2428
-  _globals['_LISTALIASESRESPONSE']._serialized_end=2520
-  _globals['_UPDATEALIASREQUEST']._serialized_start=2523
-  _globals['_UPDATEALIASREQUEST']._serialized_end=2665
-  _globals['_BATCHUPDATEALIASESREQUEST']._serialized_start=2667
-  _globals['_BATCHUPDATEALIASESREQUEST']._serialized_end=2770
-  _globals['_BATCHUPDATEALIASESRESPONSE']._serialized_start=2772
-  _globals['_BATCHUPDATEALIASESRESPONSE']._serialized_end=2846
-  _globals['_DELETEALIASREQUEST']._serialized_start=2848
-  _globals['_DELETEALIASREQUEST']._serialized_end=2896
-  _globals['_GETROUTEREQUEST']._serialized_start=2898
-  _globals['_GETROUTEREQUEST']._serialized_end=2929
-  _globals['_UPDATEROUTEREQUEST']._serialized_start=2931
-  _globals['_UPDATEROUTEREQUEST']._serialized_end=3050
-  _globals['_LISTREPLICASREQUEST']._serialized_start=3052
-  _globals['_LISTREPLICASREQUEST']._serialized_end=3127
-  _globals['_LISTREPLICASRESPONSE']._serialized_start=3129
-  _globals['_LISTREPLICASRESPONSE']._serialized_end=3225
-  _globals['_WATCHCHANGESREQUEST']._serialized_start=3227
-  _globals['_WATCHCHANGESREQUEST']._serialized_end=3346
-  _globals['_WATCHCHANGESRESPONSE']._serialized_start=3349
-  _globals['_WATCHCHANGESRESPONSE']._serialized_end=3803
-  _globals['_CHANGEDRESOURCE']._serialized_start=3806
-  _globals['_CHANGEDRESOURCE']._serialized_end=4106
-  _globals['_STOREDRECORD']._serialized_start=4108
-  _globals['_STOREDRECORD']._serialized_end=4156
-  _globals['_REGISTRYSERVICE']._serialized_start=4159
-  _globals['_REGISTRYSERVICE']._serialized_end=6005
+  _globals['_LISTCHANGESREQUEST']._serialized_start=451
+  _globals['_LISTCHANGESREQUEST']._serialized_end=691
+  _globals['_LISTCHANGESRESPONSE']._serialized_start=693
+  _globals['_LISTCHANGESRESPONSE']._serialized_end=792
+  _globals['_LOGGEDCHANGE']._serialized_start=795
+  _globals['_LOGGEDCHANGE']._serialized_end=1073
+  _globals['_CREATEMODELREQUEST']._serialized_start=1075
+  _globals['_CREATEMODELREQUEST']._serialized_end=1159
+  _globals['_GETMODELREQUEST']._serialized_start=1161
+  _globals['_GETMODELREQUEST']._serialized_end=1192
+  _globals['_LISTMODELSREQUEST']._serialized_start=1194
+  _globals['_LISTMODELSREQUEST']._serialized_end=1252
+  _globals['_LISTMODELSRESPONSE']._serialized_start=1255
+  _globals['_LISTMODELSRESPONSE']._serialized_end=1392
+  _globals['_UPDATEMODELREQUEST']._serialized_start=1394
+  _globals['_UPDATEMODELREQUEST']._serialized_end=1507
+  _globals['_DELETEMODELREQUEST']._serialized_start=1509
+  _globals['_DELETEMODELREQUEST']._serialized_end=1572
+  _globals['_PUSHVERSIONREQUEST']._serialized_start=1575
+  _globals['_PUSHVERSIONREQUEST']._serialized_end=2097
+  _globals['_PUSHVERSIONREQUEST_HEADER']._serialized_start=1682
+  _globals['_PUSHVERSIONREQUEST_HEADER']._serialized_end=2089
+  _globals['_GETVERSIONREQUEST']._serialized_start=2099
+  _globals['_GETVERSIONREQUEST']._serialized_end=2132
+  _globals['_LISTVERSIONSREQUEST']._serialized_start=2134
+  _globals['_LISTVERSIONSREQUEST']._serialized_end=2210
+  _globals['_LISTVERSIONSRESPONSE']._serialized_start=2212
+  _globals['_LISTVERSIONSRESPONSE']._serialized_end=2308
+  _globals['_DELETEVERSIONREQUEST']._serialized_start=2310
+  _globals['_DELETEVERSIONREQUEST']._serialized_end=2360
+  _globals['_READBLOBREQUEST']._serialized_start=2362
+  _globals['_READBLOBREQUEST']._serialized_end=2411
+  _globals['_READBLOBRESPONSE']._serialized_start=2413
+  _globals['_READBLOBRESPONSE']._serialized_end=2446
+  _globals['_GETALIASREQUEST']._serialized_start=2448
+  _globals['_GETALIASREQUEST']._serialized_end=2479
+  _globals['_LISTALIASESREQUEST']._serialized_start=2481
+  _globals['_LISTALIASESREQUEST']._serialized_end=2556
+  _globals['_LISTALIASESRESPONSE']._serialized_start=2558
+  _globals['_LISTALIASESRESPONSE']._serialized_end=2650
+  _globals['_UPDATEALIASREQUEST']._serialized_start=2653
+  _globals['_UPDATEALIASREQUEST']._serialized_end=2823
+  _globals['_BATCHUPDATEALIASESREQUEST']._serialized_start=2825
+  _globals['_BATCHUPDATEALIASESREQUEST']._serialized_end=2928
+  _globals['_BATCHUPDATEALIASESRESPONSE']._serialized_start=2930
+  _globals['_BATCHUPDATEALIASESRESPONSE']._serialized_end=3004
+  _globals['_DELETEALIASREQUEST']._serialized_start=3006
+  _globals['_DELETEALIASREQUEST']._serialized_end=3054
+  _globals['_GETROUTEREQUEST']._serialized_start=3056
+  _globals['_GETROUTEREQUEST']._serialized_end=3087
+  _globals['_UPDATEROUTEREQUEST']._serialized_start=3090
+  _globals['_UPDATEROUTEREQUEST']._serialized_end=3237
+  _globals['_LISTREPLICASREQUEST']._serialized_start=3239
+  _globals['_LISTREPLICASREQUEST']._serialized_end=3314
+  _globals['_LISTREPLICASRESPONSE']._serialized_start=3316
+  _globals['_LISTREPLICASRESPONSE']._serialized_end=3412
+  _globals['_WATCHCHANGESREQUEST']._serialized_start=3414
+  _globals['_WATCHCHANGESREQUEST']._serialized_end=3533
+  _globals['_WATCHCHANGESRESPONSE']._serialized_start=3536
+  _globals['_WATCHCHANGESRESPONSE']._serialized_end=3990
+  _globals['_CHANGEDRESOURCE']._serialized_start=3993
+  _globals['_CHANGEDRESOURCE']._serialized_end=4293
+  _globals['_STOREDRECORD']._serialized_start=4295
+  _globals['_STOREDRECORD']._serialized_end=4343
+  _globals['_REGISTRYSERVICE']._serialized_start=4346
+  _globals['_REGISTRYSERVICE']._serialized_end=6192
 # @@protoc_insertion_point(module_scope)

@@ -4,6 +4,7 @@ from google.protobuf import empty_pb2 as _empty_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from headrace.registry.v1 import alias_pb2 as _alias_pb2
+from headrace.registry.v1 import annotation_pb2 as _annotation_pb2
 from headrace.registry.v1 import model_pb2 as _model_pb2
 from headrace.registry.v1 import replica_pb2 as _replica_pb2
 from headrace.registry.v1 import route_pb2 as _route_pb2
@@ -137,7 +138,7 @@ class DeleteModelRequest(_message.Message):
 class PushVersionRequest(_message.Message):
     __slots__ = ("header", "chunk")
     class Header(_message.Message):
-        __slots__ = ("parent", "filename", "size_bytes", "sha256", "serving_config", "description", "alias", "create_model", "request_id", "allow_signature_change", "signature_bundle", "kind")
+        __slots__ = ("parent", "filename", "size_bytes", "sha256", "serving_config", "description", "alias", "create_model", "request_id", "allow_signature_change", "signature_bundle", "kind", "annotations", "allow_gate_failure")
         PARENT_FIELD_NUMBER: _ClassVar[int]
         FILENAME_FIELD_NUMBER: _ClassVar[int]
         SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -150,6 +151,8 @@ class PushVersionRequest(_message.Message):
         ALLOW_SIGNATURE_CHANGE_FIELD_NUMBER: _ClassVar[int]
         SIGNATURE_BUNDLE_FIELD_NUMBER: _ClassVar[int]
         KIND_FIELD_NUMBER: _ClassVar[int]
+        ANNOTATIONS_FIELD_NUMBER: _ClassVar[int]
+        ALLOW_GATE_FAILURE_FIELD_NUMBER: _ClassVar[int]
         parent: str
         filename: str
         size_bytes: int
@@ -162,7 +165,9 @@ class PushVersionRequest(_message.Message):
         allow_signature_change: bool
         signature_bundle: str
         kind: _language_pb2.VersionKind
-        def __init__(self, parent: _Optional[str] = ..., filename: _Optional[str] = ..., size_bytes: _Optional[int] = ..., sha256: _Optional[str] = ..., serving_config: _Optional[_Union[_serving_config_pb2.ServingConfig, _Mapping]] = ..., description: _Optional[str] = ..., alias: _Optional[str] = ..., create_model: _Optional[bool] = ..., request_id: _Optional[str] = ..., allow_signature_change: _Optional[bool] = ..., signature_bundle: _Optional[str] = ..., kind: _Optional[_Union[_language_pb2.VersionKind, str]] = ...) -> None: ...
+        annotations: _annotation_pb2.VersionAnnotations
+        allow_gate_failure: bool
+        def __init__(self, parent: _Optional[str] = ..., filename: _Optional[str] = ..., size_bytes: _Optional[int] = ..., sha256: _Optional[str] = ..., serving_config: _Optional[_Union[_serving_config_pb2.ServingConfig, _Mapping]] = ..., description: _Optional[str] = ..., alias: _Optional[str] = ..., create_model: _Optional[bool] = ..., request_id: _Optional[str] = ..., allow_signature_change: _Optional[bool] = ..., signature_bundle: _Optional[str] = ..., kind: _Optional[_Union[_language_pb2.VersionKind, str]] = ..., annotations: _Optional[_Union[_annotation_pb2.VersionAnnotations, _Mapping]] = ..., allow_gate_failure: _Optional[bool] = ...) -> None: ...
     HEADER_FIELD_NUMBER: _ClassVar[int]
     CHUNK_FIELD_NUMBER: _ClassVar[int]
     header: PushVersionRequest.Header
@@ -240,16 +245,18 @@ class ListAliasesResponse(_message.Message):
     def __init__(self, aliases: _Optional[_Iterable[_Union[_alias_pb2.Alias, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class UpdateAliasRequest(_message.Message):
-    __slots__ = ("alias", "allow_missing", "allow_signature_change", "allow_unready")
+    __slots__ = ("alias", "allow_missing", "allow_signature_change", "allow_unready", "allow_gate_failure")
     ALIAS_FIELD_NUMBER: _ClassVar[int]
     ALLOW_MISSING_FIELD_NUMBER: _ClassVar[int]
     ALLOW_SIGNATURE_CHANGE_FIELD_NUMBER: _ClassVar[int]
     ALLOW_UNREADY_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_GATE_FAILURE_FIELD_NUMBER: _ClassVar[int]
     alias: _alias_pb2.Alias
     allow_missing: bool
     allow_signature_change: bool
     allow_unready: bool
-    def __init__(self, alias: _Optional[_Union[_alias_pb2.Alias, _Mapping]] = ..., allow_missing: _Optional[bool] = ..., allow_signature_change: _Optional[bool] = ..., allow_unready: _Optional[bool] = ...) -> None: ...
+    allow_gate_failure: bool
+    def __init__(self, alias: _Optional[_Union[_alias_pb2.Alias, _Mapping]] = ..., allow_missing: _Optional[bool] = ..., allow_signature_change: _Optional[bool] = ..., allow_unready: _Optional[bool] = ..., allow_gate_failure: _Optional[bool] = ...) -> None: ...
 
 class BatchUpdateAliasesRequest(_message.Message):
     __slots__ = ("parent", "requests")
@@ -280,14 +287,16 @@ class GetRouteRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ...) -> None: ...
 
 class UpdateRouteRequest(_message.Message):
-    __slots__ = ("route", "allow_signature_change", "allow_unready")
+    __slots__ = ("route", "allow_signature_change", "allow_unready", "allow_gate_failure")
     ROUTE_FIELD_NUMBER: _ClassVar[int]
     ALLOW_SIGNATURE_CHANGE_FIELD_NUMBER: _ClassVar[int]
     ALLOW_UNREADY_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_GATE_FAILURE_FIELD_NUMBER: _ClassVar[int]
     route: _route_pb2.Route
     allow_signature_change: bool
     allow_unready: bool
-    def __init__(self, route: _Optional[_Union[_route_pb2.Route, _Mapping]] = ..., allow_signature_change: _Optional[bool] = ..., allow_unready: _Optional[bool] = ...) -> None: ...
+    allow_gate_failure: bool
+    def __init__(self, route: _Optional[_Union[_route_pb2.Route, _Mapping]] = ..., allow_signature_change: _Optional[bool] = ..., allow_unready: _Optional[bool] = ..., allow_gate_failure: _Optional[bool] = ...) -> None: ...
 
 class ListReplicasRequest(_message.Message):
     __slots__ = ("page_size", "page_token", "model")

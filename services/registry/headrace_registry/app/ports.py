@@ -12,6 +12,8 @@ from headrace import addresses
 from headrace.registry.v1 import (
     access_service_pb2,
     access_service_pb2_grpc,
+    annotation_service_pb2,
+    annotation_service_pb2_grpc,
     reference_service_pb2,
     reference_service_pb2_grpc,
     registry_service_pb2,
@@ -30,6 +32,7 @@ from headrace.tls.servers import ServerTls
 from headrace_registry.adapters.metrics import Metrics
 from headrace_registry.settings import Settings
 from headrace_registry.wire.access_servicer import AccessServicer
+from headrace_registry.wire.annotation_servicer import AnnotationServicer
 from headrace_registry.wire.reference_servicer import ReferenceServicer
 from headrace_registry.wire.servicer import RegistryServicer
 from headrace_registry.wire.watching import add_to_server
@@ -37,6 +40,8 @@ from headrace_registry.wire.watching import add_to_server
 SERVICE = registry_service_pb2.DESCRIPTOR.services_by_name["RegistryService"]
 ACCESS_SERVICE = access_service_pb2.DESCRIPTOR.services_by_name["AccessService"]
 REFERENCE_SERVICE = reference_service_pb2.DESCRIPTOR.services_by_name["ReferenceService"]
+ANNOTATION_SERVICE = annotation_service_pb2.DESCRIPTOR.services_by_name["AnnotationService"]
+SERVICES = (SERVICE, ACCESS_SERVICE, REFERENCE_SERVICE, ANNOTATION_SERVICE)
 MAX_MESSAGE_BYTES = 16 << 20
 """Four of the largest chunks; a message is held in memory whole before anything can refuse it."""
 PING_SECONDS = 30.0
@@ -73,7 +78,7 @@ async def open_ports(
 ) -> AsyncIterator[Registry]:
     """The registry is called while inside, at the addresses that it yields. Raises FailedPrecondition."""
     with open_call_spans(settings, "registry") as spans:
-        calls = CallMetrics([SERVICE, ACCESS_SERVICE, REFERENCE_SERVICE], spans=spans)
+        calls = CallMetrics(list(SERVICES), spans=spans)
         async with _open_ports(settings, register, metrics, readiness, tls, access, calls) as ports:
             yield ports
 
@@ -98,7 +103,7 @@ async def _open_ports(
         open_http_server(http, settings.host, settings.http_port, tls=tls) as http_port,
         open_grpc_server(
             address,
-            [SERVICE.full_name, ACCESS_SERVICE.full_name, REFERENCE_SERVICE.full_name],
+            [service.full_name for service in SERVICES],
             register,
             drain_seconds=settings.drain_seconds,
             max_message_bytes=MAX_MESSAGE_BYTES,
@@ -119,9 +124,11 @@ def register(
     registry: RegistryServicer,
     access: AccessServicer,
     references: ReferenceServicer,
+    annotations: AnnotationServicer,
     server: grpc.aio.Server,
 ) -> None:
     """Add all services to a server."""
     add_to_server(registry, server)
     access_service_pb2_grpc.add_AccessServiceServicer_to_server(access, server)
     reference_service_pb2_grpc.add_ReferenceServiceServicer_to_server(references, server)
+    annotation_service_pb2_grpc.add_AnnotationServiceServicer_to_server(annotations, server)

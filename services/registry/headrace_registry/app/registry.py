@@ -29,6 +29,7 @@ from headrace_registry.app.limits import catalog_limits
 from headrace_registry.app.ports import Registry, open_ports, register
 from headrace_registry.app.readiness import readiness
 from headrace_registry.app.shared_state import SharedState, open_shared_state
+from headrace_registry.domain.annotations import Annotations
 from headrace_registry.domain.catalog_store import CatalogStore
 from headrace_registry.domain.history.rights_watches import RightsWatches
 from headrace_registry.domain.history.watches import Watches
@@ -36,6 +37,7 @@ from headrace_registry.domain.pushes.blob_garbage import BlobGarbage
 from headrace_registry.domain.references import References
 from headrace_registry.settings import Settings
 from headrace_registry.wire.access_servicer import AccessServicer
+from headrace_registry.wire.annotation_servicer import AnnotationServicer
 from headrace_registry.wire.origins import origin_of_caller
 from headrace_registry.wire.reference_servicer import ReferenceServicer
 from headrace_registry.wire.rights_message import encode_rights, encode_rights_mark
@@ -107,7 +109,9 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
         rights = AccessServicer(store, access, rights_watches, key_uses, time.time)
         is_ready = partial(readiness, follower, log, blobs, state.note, audit)
         references = ReferenceServicer(store, References(store, blobs, garbage))
-        services = partial(register, servicer, rights, references)
+        said = Annotations(store, blobs, garbage)
+        annotations = AnnotationServicer(store, said, artifacts.uploads.open)
+        services = partial(register, servicer, rights, references, annotations)
         async with open_ports(settings, services, metrics, is_ready, tls, access) as registry:
             yield registry
         for job in following:

@@ -7,16 +7,16 @@ from collections import defaultdict
 from collections.abc import Callable
 
 from headrace import errors
-from headrace.resource_names import model_of, reference_resource
+from headrace.resource_names import model_of
 from headrace.state.catalog import Catalog
-from headrace.state.record_collections import REFERENCES
+from headrace_registry.domain.belongings import COLLECTIONS, files_of_belongings
 
 _AT_ONCE = 64
 """Models that are read before others get their turn on the loop."""
 
 
 class BlobModels:
-    """The models with a version, or the reference of one, that has a blob, by its digest.
+    """The models with a version that has a blob, or something that belongs to one, by its digest.
 
     It is filled when it is first asked, which nobody does who may read all models: 0.8 kB a version.
     """
@@ -34,8 +34,9 @@ class BlobModels:
             return any(map(wanted, self._models.get(digest, ())))
 
     async def _read(self, catalog: Catalog) -> None:
-        references = catalog.differing(REFERENCES, self._catalog)
-        changed = {*catalog.versions_differing(self._catalog), *map(model_of, references)}
+        changed = catalog.versions_differing(self._catalog)
+        for collection in COLLECTIONS:
+            changed.update(map(model_of, catalog.differing(collection, self._catalog)))
         for count, model in enumerate(changed):
             self._replace(model, _digests(catalog, model))
             if count % _AT_ONCE == _AT_ONCE - 1:
@@ -58,6 +59,5 @@ def _digests(catalog: Catalog, model: str) -> frozenset[str]:
         files = [file.sha256 for artifact in catalog.artifacts(model) for file in artifact.files]
     except errors.DataLoss:  # records that cannot be read give nobody a right
         return frozenset()
-    names = (reference_resource(model, number) for number in catalog.numbers_of(model))
-    references = map(catalog.of(REFERENCES).get, names)
-    return frozenset([*files, *(each.sha256 for each in references if each is not None)])
+    belonging = files_of_belongings(catalog, model, catalog.numbers_of(model))
+    return frozenset([*files, *(file.sha256 for file in belonging)])

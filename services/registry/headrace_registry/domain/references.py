@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
@@ -86,9 +86,11 @@ class References:
         """The content of a reference. Raises NotFound (BLOB_NOT_FOUND), DataLoss (BLOB_DAMAGED)."""
         return b"".join([chunk async for chunk in self._blobs.read(record.sha256, 0)])
 
-    def _files_of(self, model: str, number: int) -> Collection[ArtifactFile]:
+    def _files_of(self, model: str, number: int) -> Iterator[ArtifactFile]:
+        """The file of the reference, if there is one, once it is asked for."""
         present = reference_in(self._store.read(), model, number)
-        return () if present is None else (present.file,)
+        if present is not None:
+            yield present.file
 
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:

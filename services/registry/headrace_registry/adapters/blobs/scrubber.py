@@ -10,8 +10,8 @@ from contextlib import suppress
 
 from headrace import errors
 from headrace.state.catalog import Catalog
-from headrace.state.record_collections import REFERENCES
 from headrace_registry.adapters.blobs.store import BlobStore
+from headrace_registry.domain.belongings import COLLECTIONS, belonging_files
 
 PASS_SECONDS = 3600.0
 """A pass over all blobs begins this long after the one before began, at the earliest."""
@@ -90,8 +90,10 @@ def _named(catalog: Catalog) -> Named:
             for artifact in catalog.artifacts(model):
                 for file in artifact.files:
                     named.setdefault(file.sha256, []).append(artifact.key)
-    for reference in catalog.of(REFERENCES).values():
-        named.setdefault(reference.sha256, []).append(reference.key)
+    for collection in COLLECTIONS:
+        for record in catalog.of(collection).values():
+            for file in belonging_files(collection, record):
+                named.setdefault(file.sha256, []).append(record.key)
     return named
 
 

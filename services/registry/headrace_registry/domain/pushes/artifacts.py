@@ -7,7 +7,7 @@ digest, check in a child process, then store the blobs and commit the version th
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,12 +15,9 @@ from pathlib import Path
 from typing import Protocol
 
 from headrace import errors
-from headrace.resource_names import reference_resource
-from headrace.state.catalog import Catalog
 from headrace.state.changes import Change
 from headrace.state.declared_shapes import with_declared_shapes
 from headrace.state.language_records import EncodingConfig, LanguageFacts, VersionKind
-from headrace.state.record_collections import REFERENCES
 from headrace.state.records import (
     ArtifactFile,
     DeclaredShapes,
@@ -29,6 +26,7 @@ from headrace.state.records import (
     Signature,
     WarmUp,
 )
+from headrace_registry.domain.belongings import files_of_belongings
 from headrace_registry.domain.catalog_store import CatalogStore, IdempotencyKey
 from headrace_registry.domain.decisions.default_config import (
     BatchInvariance,
@@ -187,14 +185,15 @@ class Artifacts:
         self._garbage = garbage
         self._checker = checker
         self._max_bytes = max_bytes
-        self._uploads = uploads
+        self.uploads = uploads
+        """Their places, which others who send files share."""
         self._trust = trust
         self._counted = counted
 
     @contextmanager
     def opened(self) -> Iterator[Upload]:
         """A place for a push while inside, which is counted as one. Raises ResourceExhausted."""
-        with self._counted(), self._uploads.open() as upload:
+        with self._counted(), self.uploads.open() as upload:
             yield upload
 
     async def push(
@@ -220,22 +219,23 @@ class Artifacts:
         change = partial(
             self._store.change, removal.model, partial(delete_version, removal=removal), actor
         )
-        catalog = self._store.read()
-        version = catalog.versions.get((removal.model, removal.number))
-        of_reference = _reference_files(catalog, removal.model, [removal.number])
-        return await self._garbage.delete(
-            (*(version.files if version else ()), *of_reference), change
-        )
+        return await self._garbage.delete(self._files_of(removal.model, removal.number), change)
 
     async def delete_model(self, removal: ModelRemoval, actor: str) -> Change:
         """Delete a model, and the blobs that no other names. Raises as its decision does, Unavailable."""
         change = partial(
             self._store.change, removal.name, partial(delete_model, removal=removal), actor
         )
+        return await self._garbage.delete(self._files_of(removal.name), change)
+
+    def _files_of(self, model: str, number: int | None = None) -> Iterator[ArtifactFile]:
+        """The files of a model's versions, or of one, and of what belongs to them, read late."""
         catalog = self._store.read()
-        files = [file for artifact in catalog.artifacts(removal.name) for file in artifact.files]
-        of_references = _reference_files(catalog, removal.name, catalog.numbers_of(removal.name))
-        return await self._garbage.delete([*files, *of_references], change)
+        for artifact in catalog.artifacts(model):
+            if number in (None, artifact.number):
+                yield from artifact.files
+        numbers = catalog.numbers_of(model) if number is None else [number]
+        yield from files_of_belongings(catalog, model, numbers)
 
     def _admit(self, push: Push, upload: Upload, actor: str) -> None:
         """Refuse before the bytes are sent what would be refused after."""
@@ -284,13 +284,6 @@ class Artifacts:
         decide = partial(publish_version, new=new)
         commit = partial(self._store.change, push.model, decide, actor, push.creation)
         return await self._garbage.publish(folder, new.files, commit)
-
-
-def _reference_files(catalog: Catalog, model: str, numbers: Iterable[int]) -> list[ArtifactFile]:
-    """The contents of references that go with these versions."""
-    names = (reference_resource(model, number) for number in numbers)
-    found = map(catalog.of(REFERENCES).get, names)
-    return [each.file for each in found if each is not None]
 
 
 def _new_version(

@@ -74,11 +74,13 @@ class BlobGarbage:
     ) -> Change:
         """Store a folder's files, and make the change that names them, perhaps instead of others.
 
-        From then on it goes on to its end, though its caller goes. Raises what storing and `commit` raise.
+        From then on it goes on to its end, though its caller goes. `replaced` is read when no other change
+        of blobs is under way. Raises what storing and `commit` raise.
         """
-        files, gone = list(files), _digests(replaced)
+        files = list(files)
 
         async def store_and_commit() -> Change:
+            gone = _digests(replaced)
             async with self._intent(_digests(files) | gone, gone=gone):
                 await self._blobs.store(folder, files)
                 return await commit()
@@ -89,12 +91,12 @@ class BlobGarbage:
     async def delete(self, files: Iterable[ArtifactFile], commit: Commit) -> Change:
         """Make a change that takes versions with these files away, and remove what nobody names then.
 
-        It goes on to its end, though its caller goes. Raises what `commit` raises.
+        It goes on to its end, though its caller goes. `files` are read when no other change of blobs is
+        under way. Raises what `commit` raises.
         """
-        digests = _digests(files)
 
         async def commit_and_remove() -> Change:
-            async with self._changing, self._intent(digests, deleting=True):
+            async with self._changing, self._intent(_digests(files), deleting=True):
                 return await commit()
 
         return await _to_end(commit_and_remove())

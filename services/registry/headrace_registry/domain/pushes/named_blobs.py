@@ -1,4 +1,4 @@
-"""Follows which blobs versions and references name: of each new catalog it reads what changed."""
+"""Follows which blobs are named by versions and their belongings: it reads what changed of a catalog."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Container, Iterable
 
 from headrace import errors
 from headrace.state.catalog import Catalog
-from headrace.state.record_collections import REFERENCES
+from headrace_registry.domain.belongings import COLLECTIONS, belonging_files
 
 
 class NamedBlobs:
-    """Counts the files of versions, and the references, that have each digest."""
+    """Counts the files of versions, and of what belongs to them, that have each digest."""
 
     def __init__(self) -> None:
         self._catalog = Catalog()
@@ -20,7 +20,7 @@ class NamedBlobs:
     def of(self, catalog: Catalog) -> Container[str]:
         """The digests that a catalog names, true until the next call. Raises DataLoss."""
         try:
-            self._count_references(catalog)
+            self._count_belongings(catalog)
             for model in catalog.versions_differing(self._catalog):
                 self._count(model, catalog)
         except errors.DataLoss:  # half of it is counted
@@ -29,11 +29,18 @@ class NamedBlobs:
         self._catalog = catalog
         return self._files.keys()
 
-    def _count_references(self, catalog: Catalog) -> None:
-        for name in catalog.differing(REFERENCES, self._catalog):
-            new, old = (each.of(REFERENCES).get(name) for each in (catalog, self._catalog))
-            self._files.update([new.sha256] if new else [])
-            self._take_away([old.sha256] if old else [])
+    def _count_belongings(self, catalog: Catalog) -> None:
+        for collection in COLLECTIONS:
+            for name in catalog.differing(collection, self._catalog):
+                new, old = (
+                    [
+                        file.sha256
+                        for file in belonging_files(collection, each.of(collection).get(name))
+                    ]
+                    for each in (catalog, self._catalog)
+                )
+                self._files.update(new)
+                self._take_away(old)
 
     def _count(self, model: str, catalog: Catalog) -> None:
         self._files.update(_digests(catalog, model))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from headrace import errors
 from headrace.errors import FieldViolation
-from headrace.resource_names import model_resource, reference_resource
+from headrace.resource_names import model_resource
 from headrace.state.catalog import Catalog
-from headrace.state.record_collections import MODELS, REFERENCES, VERSIONS
+from headrace.state.record_collections import MODELS, VERSIONS
 from headrace.state.records import AliasRecord, ModelRecord, version_key
+from headrace_registry.domain.belongings import without_belongings
 from headrace_registry.domain.decisions.decision import Decision, Records
 from headrace_registry.domain.decisions.decision_context import DecisionContext
 from headrace_registry.domain.decisions.etags import check_etag
@@ -154,16 +155,9 @@ def delete_model(context: DecisionContext, removal: ModelRemoval) -> Decision:
     records: Records = {
         MODELS.name: {name: None},
         VERSIONS.name: gone,
-        **without_references(context.catalog, name, versions),
+        **without_belongings(context.catalog, name, versions),
     }
     return context.change("model.delete", model_resource(name), records)
-
-
-def without_references(catalog: Catalog, model: str, numbers: Iterable[int]) -> Records:
-    """The end of the references of versions that go; nothing where they have none."""
-    names = (reference_resource(model, number) for number in numbers)
-    gone = {name: None for name in names if name in catalog.of(REFERENCES)}
-    return {REFERENCES.name: gone} if gone else {}
 
 
 def _check_unprotected(model: ModelRecord) -> None:

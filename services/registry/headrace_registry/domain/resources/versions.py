@@ -19,6 +19,7 @@ from headrace.state.records import (
     VersionRecord,
 )
 from headrace.state.route_records import RouteRecord
+from headrace_registry.domain.belongings import without_belongings
 from headrace_registry.domain.decisions.decision import Decision, Records
 from headrace_registry.domain.decisions.decision_context import DecisionContext
 from headrace_registry.domain.decisions.etags import check_etag
@@ -38,7 +39,6 @@ from headrace_registry.domain.resources.models import (
     begin_model,
     find_model,
     with_alias,
-    without_references,
 )
 
 
@@ -178,7 +178,7 @@ def delete_version(context: DecisionContext, removal: VersionRemoval) -> Decisio
     records: Records = {
         MODELS.name: {removal.model: changed},
         VERSIONS.name: {version.key: None},
-        **without_references(context.catalog, removal.model, [removal.number]),
+        **without_belongings(context.catalog, removal.model, [removal.number]),
     }
     return context.change("version.delete", resource, records)
 
