@@ -62,9 +62,12 @@ def parse(text: str, what: str = "filter") -> Expression:
 
 def parse_field(text: str, what: str = "field") -> Field:
     """The field that a text names, with its data and slice. Raises InvalidArgument (FILTER_INVALID)."""
-    expression = parse(f"{text}:*" if text else "", what)
+    try:
+        expression = parse(f"{text}:*", what)
+    except errors.InvalidArgument:
+        expression = And(())
     if not isinstance(expression, Comparison) or str(expression.field) != text:
-        _refuse(what, 1, f"{text[:80]!r} is not one field, such as `metrics.accuracy`")
+        _refuse(what, 1, f"{text[:80]!r} is not one field, such as metrics.accuracy")
     return expression.field
 
 
