@@ -2,7 +2,14 @@
 
 from headrace.lifecycle.explanation.agreement import Agreement, agreements
 from headrace.lifecycle.explanation.attributions import Attribution, Method
-from headrace.lifecycle.explanation.baselines import Baseline, mean_of, sample_of, typical, zeros
+from headrace.lifecycle.explanation.baselines import (
+    Baseline,
+    mean_of,
+    named_baseline,
+    sample_of,
+    typical,
+    zeros,
+)
 from headrace.lifecycle.explanation.explaining import ALL, explain
 from headrace.lifecycle.explanation.explanation import Explanation, PlannedCost
 from headrace.lifecycle.explanation.features import Feature, features_of
@@ -35,6 +42,7 @@ __all__ = [
     "image_grid",
     "image_mean",
     "mean_of",
+    "named_baseline",
     "sample_of",
     "typical",
     "zeros",

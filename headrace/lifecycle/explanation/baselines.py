@@ -54,6 +54,34 @@ def typical(row: Tensors, values: Mapping[str, float | str], name: str = "refere
     )
 
 
+def named_baseline(
+    word: str,
+    row: Tensors,
+    *,
+    sample: Tensors | None = None,
+    values: Mapping[str, float | str] | None = None,
+) -> Baseline:
+    """The baseline of a word: reference, mean, sample, zeros; '' takes the first that there is.
+
+    `sample` are rows to take the mean or some rows of; `values` what is typical, from a reference.
+    Raises InvalidArgument (EXPLANATION_INVALID) for another word, or where what it takes is not there.
+    """
+    chosen = word or ("reference" if values else "mean" if sample else "zeros")
+    if chosen == "zeros":
+        return zeros(row)
+    if chosen == "reference":
+        if not values:
+            raise invalid("the version has no reference: take another baseline, or set one")
+        return typical(row, values)
+    if chosen not in ("mean", "sample"):
+        raise invalid(
+            f"{word!r} is no baseline: take zeros, mean, sample, reference, of images also blur"
+        )
+    if not sample:
+        raise invalid(f"the baseline {chosen!r} takes rows of your data")
+    return mean_of(sample) if chosen == "mean" else sample_of(sample)
+
+
 def _typical(tensor: str, array: Array, values: Mapping[str, float | str]) -> Array:
     made = array.copy().reshape(-1)
     for place in range(made.size):
