@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import time
 from pathlib import Path
 from typing import BinaryIO
@@ -17,6 +18,8 @@ from headrace.client.signable import SIGNATURE_NAME
 from headrace.model_files.artifact_names import ArtifactPaths
 from headrace.registry.v1 import registry_service_pb2
 from headrace.state.records import ArtifactFile
+
+_LISTED = 12
 
 
 class PullCalls(CatalogCalls):
@@ -45,6 +48,29 @@ class PullCalls(CatalogCalls):
             text = version.signature_bundle
             await asyncio.to_thread((target / SIGNATURE_NAME).write_text, text, "utf-8")
         return version
+
+    async def version_file(
+        self, model: str, number: int, path: str, *, timeout_seconds: float | None = None
+    ) -> bytes:
+        """The bytes of one file of a version, such as its labels.
+
+        Raises NotFound (VERSION_NOT_FOUND, FILE_NOT_FOUND), DataLoss (BLOB_DAMAGED).
+        """
+        settings = self._calls.settings
+        total = settings.push_timeout_seconds if timeout_seconds is None else timeout_seconds
+        deadline = time.monotonic() + total
+        version = await self.version(model, number, timeout_seconds=timeout_seconds)
+        file = next((each for each in version.files if each.path == path), None)
+        if file is None:
+            paths = ", ".join(each.path for each in version.files[:_LISTED])
+            raise errors.NotFound(
+                "FILE_NOT_FOUND",
+                f"version {number} of {model} has no file {path!r}; it has {paths}",
+            )
+        out = io.BytesIO()
+        await self._read_blob(file, out, deadline)
+        _check_digest(file, hashlib.sha256(out.getvalue()).hexdigest())
+        return out.getvalue()
 
     async def _pull_file(self, file: ArtifactFile, place: Path, deadline: float) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -92,6 +118,11 @@ def _check(file: ArtifactFile, place: Path) -> None:
         found = hashlib.file_digest(written, "sha256").hexdigest()
     if found != file.sha256:
         place.unlink()
+    _check_digest(file, found)
+
+
+def _check_digest(file: ArtifactFile, found: str) -> None:
+    if found != file.sha256:
         raise errors.DataLoss(
             "BLOB_DAMAGED",
             f"{file.path} arrived as {found}, and {file.sha256} was pushed: push the version again",

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from headrace.artifacts.signatures import SigningKey
-from headrace.client.annotation_messages import Metrics
 from headrace.client.annotation_resources import Lineage, VersionAnnotations
+from headrace.client.annotations import Metrics
 from headrace.client.artifact import Report, Source
 from headrace.client.async_client import AsyncClient
 from headrace.client.loop_thread import LoopThread
@@ -217,9 +217,6 @@ class BlockingRegistryCalls:
         signature_bundle: str = "",
         graph: str = "",
         kind: VersionKind | None = None,
-        tags: Mapping[str, str] | None = None,
-        metrics: Metrics = (),
-        lineage: Lineage | None = None,
         progress: Report | None = None,
         request_id: str = "",
         timeout_seconds: float | None = None,
@@ -239,8 +236,6 @@ class BlockingRegistryCalls:
         What callers ask the version for shows in its files, unless `kind` says it: as TENSORS, a decoder
         is taken as any other graph.
 
-        `tags`, `metrics` and `lineage` are said of the version from the start: see `annotate`.
-
         With a `signing_key` it is signed here; `signature_bundle` is one that was made elsewhere. Then a
         file model.sig at the top of a folder is left out, and archives cannot be signed.
         """
@@ -257,9 +252,6 @@ class BlockingRegistryCalls:
                 signature_bundle=signature_bundle,
                 graph=graph,
                 kind=kind,
-                tags=tags,
-                metrics=metrics,
-                lineage=lineage,
                 progress=progress,
                 request_id=request_id,
                 timeout_seconds=timeout_seconds,
@@ -277,6 +269,17 @@ class BlockingRegistryCalls:
         """
         return self._thread.run(
             self._async.pull(model, number, folder, timeout_seconds=timeout_seconds)
+        )
+
+    def version_file(
+        self, model: str, number: int, path: str, *, timeout_seconds: float | None = None
+    ) -> bytes:
+        """The bytes of one file of a version, such as its labels.
+
+        Raises NotFound (VERSION_NOT_FOUND, FILE_NOT_FOUND), DataLoss (BLOB_DAMAGED).
+        """
+        return self._thread.run(
+            self._async.version_file(model, number, path, timeout_seconds=timeout_seconds)
         )
 
     def route(self, model: str, *, timeout_seconds: float | None = None) -> Route:

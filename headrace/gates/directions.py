@@ -31,6 +31,7 @@ _SMALLER = frozenset(
             "divergence",
             "logloss",
             "deviance",
+            "missing",
         ),
     }
 )

@@ -35,6 +35,7 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
                 "CONFIG_MALFORMED",
                 "EXTERNAL_DATA_MISSING",
                 "EXTERNAL_DATA_UNSAFE",
+                "FILE_NOT_FOUND",
                 "FOLDER_NOT_EMPTY",
                 "FORKED_WHILE_CONNECTED",
                 "HEADER_INVALID",
@@ -90,18 +91,12 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
         "The lifecycle's, in the caller's process; tests/unit/headrace/lifecycle brings them about.",
         ("headrace/lifecycle/",),
         frozenset(
-            ["GRAPH_UNUSABLE", "LIFECYCLE_EXTRA_MISSING", "OUTPUT_WITHOUT_ROWS", "ROWS_INVALID"]
-        ),
-    ),
-    Elsewhere(
-        "Explanations', in the caller's process; tests/unit/headrace/lifecycle/explanation has them.",
-        ("headrace/lifecycle/explanation/",),
-        frozenset(
             [
-                "ANSWER_NOT_FINITE",
-                "EXPLANATION_INVALID",
-                "EXPLANATION_TOO_LARGE",
-                "MASKED_ROWS_REFUSED",
+                "EVALUATION_IMPOSSIBLE",
+                "GRAPH_UNUSABLE",
+                "LIFECYCLE_EXTRA_MISSING",
+                "OUTPUT_WITHOUT_ROWS",
+                "ROWS_INVALID",
             ]
         ),
     ),

@@ -1,1 +1,0 @@
-"""The methods: from a game, or a predictor, to attributions."""
