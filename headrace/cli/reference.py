@@ -9,22 +9,14 @@ import typer
 
 from headrace.cli import output
 from headrace.cli.command import Cli, command
-from headrace.cli.completion import callable_names
 from headrace.cli.durations import seconds_in
 from headrace.cli.error_report import printable
+from headrace.cli.named_versions import VersionName, named
 from headrace.cli.sample_files import read_samples
 
 if TYPE_CHECKING:
-    from headrace.client import AsyncClient, ReferenceField, VersionReference
+    from headrace.client import ReferenceField, VersionReference
 
-VersionName = Annotated[
-    str,
-    typer.Argument(
-        metavar="NAME[@ALIAS|/VERSION]",
-        help="The model, and which version: its stable one where nothing is said.",
-        autocompletion=callable_names,
-    ),
-]
 _COLUMNS = ("field", "kind", "lowest>", "highest>", "categories", "missing>", "enforced")
 _CATEGORIES = 6
 
@@ -127,17 +119,6 @@ async def delete(cli: Cli, name: VersionName) -> None:
         await client.delete_reference(model, version)
     told = {"deleted": f"models/{model}/versions/{version}/reference"}
     cli.show(told, lambda: f"deleted the reference of version {version} of {model}")
-
-
-async def named(client: AsyncClient, text: str) -> tuple[str, int]:
-    """The model and the number of the version that a text names. Raises HeadraceError."""
-    from headrace.resource_names import check_model_name
-
-    for mark in "@/":
-        model, found, version = text.partition(mark)
-        if found:
-            return check_model_name(model), await client.resolve(model, version)
-    return check_model_name(text), (await client.route(text)).stable
 
 
 def _words(fields: list[str]) -> dict[str, str]:
