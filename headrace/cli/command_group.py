@@ -30,6 +30,7 @@ MODULES: Mapping[str, str] = {
     "route": "route",
     "reference": "reference",
     "infer": "infer",
+    "batch": "batch",
     "chat": "chat",
     "generate": "generate",
     "embed": "embed",

@@ -92,9 +92,14 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
         ("headrace/lifecycle/",),
         frozenset(
             [
+                "BATCH_CHANGED",
+                "BATCH_DISK_FULL",
+                "BATCH_INVALID",
+                "BATCH_RUNNING",
                 "EVALUATION_IMPOSSIBLE",
                 "GRAPH_UNUSABLE",
                 "LIFECYCLE_EXTRA_MISSING",
+                "OUTPUT_EXISTS",
                 "OUTPUT_WITHOUT_ROWS",
                 "ROWS_INVALID",
             ]

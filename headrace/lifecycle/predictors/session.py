@@ -62,7 +62,7 @@ class SessionPredictor:
             raise errors.InvalidArgument("GRAPH_UNUSABLE", f"{error}") from error
         self.signature = signature_of(self.session)
         self.requests = 0
-        self._rows_per_run = rows_per_run
+        self.rows_per_request = rows_per_run
         self._outputs = tuple(outputs) or tuple(spec.name for spec in self.signature.outputs)
 
     async def predict(self, inputs: Tensors) -> dict[str, Array]:
@@ -73,7 +73,7 @@ class SessionPredictor:
         """The same in this thread."""
         if not rows_of(inputs):
             raise errors.InvalidArgument("ROWS_INVALID", "there are no rows")
-        return joined([self._run(piece) for piece in pieces(inputs, self._rows_per_run)])
+        return joined([self._run(piece) for piece in pieces(inputs, self.rows_per_request)])
 
     def _run(self, piece: Tensors) -> dict[str, Array]:
         self.requests += 1

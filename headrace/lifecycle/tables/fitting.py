@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from headrace.datatype_names import Datatype
 from headrace.datatypes import NUMPY_DTYPES
+from headrace.images import Preprocess, read_image
+from headrace.lifecycle.tables.folders import FILE, PATH
 from headrace.lifecycle.tables.rows import Array, Rows, invalid, numbers_of
 from headrace.state.records import Signature, TensorSpec
 
@@ -23,11 +26,13 @@ class Fitting:
 
     inputs: Mapping[str, TensorSpec]
     columns: Mapping[str, tuple[str, ...]]
+    preprocess: Preprocess = Preprocess.AUTO
+    """How the pixels of images become numbers, where rows are files."""
 
     def tensors(self, rows: Rows) -> dict[str, Array]:
         """The inputs of rows, with the rows first. Raises InvalidArgument (ROWS_INVALID)."""
         return {
-            name: _tensor(rows, columns, self.inputs[name])
+            name: _tensor(rows, columns, self.inputs[name], self.preprocess)
             for name, columns in self.columns.items()
         }
 
@@ -38,6 +43,7 @@ def fit(
     *,
     without: Collection[str] = (),
     chosen: Mapping[str, Sequence[str]] | None = None,
+    preprocess: Preprocess = Preprocess.AUTO,
 ) -> Fitting:
     """Decide which columns become which inputs.
 
@@ -56,7 +62,7 @@ def fit(
             f"no column is input {_listed(missing)}: there are {_listed(left)}; name columns as inputs, or "
             "say INPUT=COLUMN,COLUMN"
         )
-    return Fitting(specs, found)
+    return Fitting(specs, found, preprocess)
 
 
 def _check_chosen(
@@ -90,6 +96,8 @@ def _only_input(signature: Signature, columns: Sequence[str]) -> dict[str, tuple
     if len(signature.inputs) != 1 or not columns:
         return {}
     spec = signature.inputs[0]
+    if FILE in columns and PATH in columns:  # a folder's: the others say where the file is
+        return {spec.name: (FILE,)}
     wanted = _values_a_row(spec)
     if wanted is not None and wanted != len(columns) and len(columns) != 1:
         raise invalid(
@@ -106,13 +114,27 @@ def _values_a_row(spec: TensorSpec) -> int | None:
     return int(np.prod(sizes, dtype=np.int64))
 
 
-def _tensor(rows: Rows, columns: Sequence[str], spec: TensorSpec) -> Array:
+def _tensor(rows: Rows, columns: Sequence[str], spec: TensorSpec, preprocess: Preprocess) -> Array:
+    if len(columns) == 1 and isinstance(next(iter(rows.columns[columns[0]]), None), Path):
+        return _images(rows.columns[columns[0]], spec, preprocess)
     parts = [_typed(rows, name, spec) for name in columns]
     if len(parts) == 1:
         return _shaped(parts[0], spec)
     if any(part.ndim > 1 and part.size != len(part) for part in parts):
         raise invalid(f"a column of {_listed(columns)} has several values a row")
     return _shaped(np.stack([part.reshape(len(part)) for part in parts], axis=1), spec)
+
+
+def _images(files: Array, spec: TensorSpec, preprocess: Preprocess) -> Array:
+    """Files as the input's rows. Raises InvalidArgument for what is no image, and for different sizes."""
+    arrays = [read_image(path, spec, preprocess) for path in files]
+    shapes = {array.shape for array in arrays}
+    if len(shapes) > 1:
+        raise invalid(
+            f"images of different sizes ({_listed(sorted(map(str, shapes)))}) do not fit together into "
+            f"input {spec.name!r}, which takes {list(spec.shape)}"
+        )
+    return np.concatenate(arrays)
 
 
 def _typed(rows: Rows, name: str, spec: TensorSpec) -> Array:

@@ -1,0 +1,182 @@
+"""`headrace batch`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from headrace.cli import output
+from headrace.cli.command import Cli, command
+from headrace.cli.error_report import EXIT_REFUSED, printable
+from headrace.cli.images import PREPROCESS_HELP
+from headrace.cli.named_versions import VersionName, named
+from headrace.cli.progress_bars import Bars, progress_bars
+from headrace.images import Preprocess
+
+if TYPE_CHECKING:
+    from headrace.lifecycle.batches import BatchProgress, BatchReport
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    command(app, "batch")(batch)
+
+
+class OnError(StrEnum):
+    """What becomes of a row that the version refuses."""
+
+    RECORD = "record"
+    FAIL = "fail"
+
+
+Input = Annotated[
+    Path,
+    typer.Option(
+        exists=True,
+        help="The rows: a .parquet, .csv, .jsonl or .npz, or a folder with a file for each row.",
+    ),
+]
+Output = Annotated[
+    Path,
+    typer.Option(
+        help="What is written: a .parquet, .csv or .jsonl; without an ending a folder of .parquet files."
+    ),
+]
+InputColumn = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="INPUT=COLUMN,COLUMN",
+        help="The columns of an input. [default: those of its name, or all for the only input]",
+        show_default=False,
+    ),
+]
+Keep = Annotated[
+    str, typer.Option(metavar="COLUMN,COLUMN", help="Columns to write beside the answers.")
+]
+Outputs = Annotated[
+    str, typer.Option(metavar="NAME,NAME", help="The outputs to write; without any, all.")
+]
+
+
+async def batch(
+    cli: Cli,
+    name: VersionName,
+    input: Input,
+    output: Output,
+    input_column: InputColumn = None,
+    keep: Keep = "",
+    outputs: Outputs = "",
+    rows_per_part: Annotated[
+        int, typer.Option(min=1, help="Rows that are finished together, and never asked again.")
+    ] = 4096,
+    in_flight: Annotated[int, typer.Option(min=1, help="Requests under way at once.")] = 8,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first rows.")] = None,
+    preprocess: Annotated[Preprocess, typer.Option(help=PREPROCESS_HELP)] = Preprocess.AUTO,
+    on_error: Annotated[
+        OnError,
+        typer.Option(
+            help="What becomes of a row that is refused: record it in the column _error, or fail."
+        ),
+    ] = OnError.RECORD,
+    restart: Annotated[
+        bool,
+        typer.Option(
+            "--restart/--resume",
+            help="Throw away what a run before this one finished, or go on with it.",
+        ),
+    ] = False,
+    local_session: Annotated[
+        bool,
+        typer.Option(
+            "--local-session", help="Answer by ONNX Runtime in this process, by no replica."
+        ),
+    ] = False,
+) -> None:
+    """Have a version answer all rows of a file or a folder, when no other requests wait.
+
+    Rows keep their order. Whatever ends the command, the same command goes on where it was: no row is
+    written twice and none is missing. Rows that the version refuses say why in the column _error, and make
+    the exit status 1.
+    """
+    from headrace.lifecycle.batches import run_batch
+
+    async with cli.client() as client:
+        model, version = await named(client, name)
+        with progress_bars(cli) as bars:
+            try:
+                report = await run_batch(
+                    client,
+                    model,
+                    input,
+                    output,
+                    version=version,
+                    inputs=_input_columns(input_column or ()),
+                    keep=_listed(keep),
+                    outputs=_listed(outputs),
+                    rows_per_part=rows_per_part,
+                    in_flight=in_flight,
+                    limit=limit,
+                    preprocess=preprocess,
+                    on_error=on_error,
+                    restart=restart,
+                    through="sessions" if local_session else "replicas",
+                    on_progress=_teller(bars, model),
+                )
+            except asyncio.CancelledError:
+                print(_interrupted(output), file=sys.stderr)
+                raise
+    cli.show(report, lambda: _lines(report))
+    if report.failed:
+        raise typer.Exit(EXIT_REFUSED)
+
+
+def _input_columns(given: Sequence[str]) -> dict[str, list[str]] | None:
+    found = {}
+    for text in given:
+        name, equals, columns = text.partition("=")
+        if not (equals and name and columns):
+            raise typer.BadParameter("--input-column is INPUT=COLUMN,COLUMN, such as x=age,height")
+        found[name] = _listed(columns)
+    return found or None
+
+
+def _listed(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _teller(bars: Bars, model: str) -> Callable[[BatchProgress], None]:
+    def tell(progress: BatchProgress) -> None:
+        whole = f" of {progress.total:,}" if progress.total is not None else ""
+        refused = f", {progress.failed:,} refused" if progress.failed else ""
+        amount = f"{progress.rows:,}{whole} rows{refused}"
+        bars(f"batch {model}", progress.rows, progress.total or progress.rows + 1, amount)
+
+    return tell
+
+
+def _interrupted(out: Path) -> str:
+    return (
+        f"interrupted; what is finished is kept in {out.name}.batch, and the same command goes on"
+    )
+
+
+def _lines(report: BatchReport) -> list[str]:
+    new = report.rows - report.rows_found
+    pace = f", {output.number(new / report.seconds)} rows/s" if report.seconds and new else ""
+    before = f" ({report.rows_found:,} of them were there)" if report.rows_found else ""
+    took = f"{output.duration(report.seconds)}{pace}"
+    of = f"version {report.version} of {report.model}"
+    lines = [f"{report.rows:,} rows{before} answered by {of} in {took}: {report.output}"]
+    if report.failed:
+        lines.append(f"{report.failed:,} rows were refused; the column _error says why:")
+        lines += [
+            printable(f"  row {one.place + 1}: {one.reason}: {one.message}")
+            for one in report.refusals
+        ]
+    return lines

@@ -1,0 +1,6 @@
+"""Batches: all rows of a table answered by a version, in parts that survive a kill."""
+
+from headrace.lifecycle.batches.plan import BatchPlan, OnError
+from headrace.lifecycle.batches.running import BatchProgress, BatchReport, run_batch
+
+__all__ = ["BatchPlan", "BatchProgress", "BatchReport", "OnError", "run_batch"]

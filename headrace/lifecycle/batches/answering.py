@@ -1,0 +1,101 @@
+"""Has rows answered; a row that is refused is found by halving, and loses no other its answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+from headrace import errors
+from headrace.lifecycle.batches.answers import Answered, Piece, Refusal, answered
+from headrace.lifecycle.batches.plan import OnError
+from headrace.lifecycle.predictors import Predictor
+from headrace.lifecycle.tables import Fitting, Rows
+from headrace.state.records import TensorSpec
+
+_OF_ROWS = (errors.InvalidArgument, errors.OutOfRange)
+_RUN_FAILED = "RUN_FAILED"
+
+
+class PiecewisePredictor(Predictor, Protocol):
+    """Answers rows, so many of them in a request or a run."""
+
+    @property
+    def rows_per_request(self) -> int:
+        """The rows that go together."""
+
+
+class RowAnswers:
+    """Answers rows as a plan says: which columns are inputs, what is kept, what becomes of refused rows."""
+
+    def __init__(
+        self,
+        predictor: PiecewisePredictor,
+        fitting: Fitting,
+        outputs: Sequence[TensorSpec],
+        keep: Sequence[str],
+        on_error: OnError = OnError.RECORD,
+        *,
+        at_once: int = 8,
+    ) -> None:
+        self.predictor = predictor
+        self._fitting = fitting
+        self._outputs = tuple(outputs)
+        self._keep = tuple(keep)
+        self._on_error = on_error
+        self._room = asyncio.Semaphore(at_once)
+
+    async def answer(self, rows: Rows) -> Answered:
+        """The rows with their answers.
+
+        Raises HeadraceError for what is no row's fault, and for a refused row where it is to fail.
+        """
+        size = self.predictor.rows_per_request
+        places = range(0, len(rows), size)
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(self._in_turn(rows, place, min(size, len(rows) - place)))
+                    for place in places
+                ]
+        except* errors.HeadraceError as failures:
+            raise _first(failures) from None
+        found = [piece for task in tasks for piece in task.result()]
+        return await asyncio.to_thread(answered, rows, self._keep, self._outputs, found)
+
+    async def _in_turn(self, rows: Rows, place: int, count: int) -> list[tuple[int, Piece]]:
+        async with self._room:  # no more rows are made tensors than are about to be asked for
+            return await self._pieces(rows, place, count)
+
+    async def _pieces(self, rows: Rows, place: int, count: int) -> list[tuple[int, Piece]]:
+        start = rows.start + place
+        chosen = rows.take(slice(place, place + count))
+        some = Rows(start, chosen.columns)
+        try:
+            tensors = await asyncio.to_thread(self._fitting.tensors, some)
+            return [(count, await self.predictor.predict(tensors))]
+        except errors.HeadraceError as error:
+            if not _is_of_rows(error):
+                raise
+            if count == 1:
+                return [(1, self._refused(start, error))]
+        half = count // 2
+        first = await self._pieces(rows, place, half)
+        return first + await self._pieces(rows, place + half, count - half)
+
+    def _refused(self, place: int, error: errors.HeadraceError) -> Refusal:
+        if self._on_error is OnError.FAIL:
+            raise errors.InvalidArgument(
+                error.reason, f"row {place + 1} is refused: {error.message}", facts=error.facts
+            ) from error
+        return Refusal(place, error.reason, error.message)
+
+
+def _is_of_rows(error: errors.HeadraceError) -> bool:
+    """Tell whether other rows may be answered, though these were not."""
+    return isinstance(error, _OF_ROWS) or error.reason == _RUN_FAILED
+
+
+def _first(failures: BaseExceptionGroup[errors.HeadraceError]) -> errors.HeadraceError:
+    first = failures.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
