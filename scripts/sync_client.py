@@ -20,7 +20,7 @@ FOLDER = ROOT / "headrace" / "client"
 OF_REGISTRY = ("catalog", "push", "pulling", "routes", "replicas", "references", "annotations")
 OF_ACCESS = ("access", "audit")
 OF_TEXT = ("generation", "encoding")
-OF_OTHERS = ("inference", "monitoring", "drift", "alerts", "quality")
+OF_OTHERS = ("inference", "explanations", "monitoring", "drift", "alerts", "quality")
 """The modules with the classes that AsyncClient inherits, in the order of their methods."""
 
 IMPORTS = """

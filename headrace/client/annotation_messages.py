@@ -16,6 +16,9 @@ from headrace.conversion.times import timestamp_from_proto
 from headrace.registry.v1 import annotation_pb2
 from headrace.resource_names import parse_annotations
 
+Metrics = Iterable[Metric] | Mapping[str, float]
+"""Metrics, or plain values by their names."""
+
 
 def annotations_from_proto(proto: annotation_pb2.VersionAnnotations) -> VersionAnnotations:
     """All that is said of a version, as the registry tells it."""
@@ -34,9 +37,7 @@ def annotations_from_proto(proto: annotation_pb2.VersionAnnotations) -> VersionA
         )
 
 
-def metrics_to_proto(
-    metrics: Iterable[Metric] | Mapping[str, float],
-) -> list[annotation_pb2.Metric]:
+def metrics_to_proto(metrics: Metrics) -> list[annotation_pb2.Metric]:
     """Metrics, or plain values by their names, as messages."""
     if isinstance(metrics, Mapping):
         metrics = [Metric(name, float(value)) for name, value in metrics.items()]

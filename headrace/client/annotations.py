@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from headrace import errors
 from headrace.client import methods
-from headrace.client.annotation_messages import annotations_from_proto, metrics_to_proto
-from headrace.client.annotation_resources import Lineage, Metric, VersionAnnotations
+from headrace.client.annotation_messages import Metrics, annotations_from_proto, metrics_to_proto
+from headrace.client.annotation_resources import Lineage, VersionAnnotations
 from headrace.client.calls import finished
 from headrace.client.methods import Undecodable
 from headrace.client.pulling import PullCalls
@@ -22,9 +22,6 @@ from headrace.registry.v1 import annotation_service_pb2 as pb
 from headrace.resource_names import annotations_resource
 
 CHUNK_BYTES = 1 << 20
-
-Metrics = Iterable[Metric] | Mapping[str, float]
-"""Metrics, or plain values by their names."""
 
 
 class AnnotationCalls(PullCalls):

@@ -14,6 +14,7 @@ from headrace.client.audit import AuditCalls
 from headrace.client.calls import Calls
 from headrace.client.drift import DriftCalls
 from headrace.client.encoding import EncodingCalls
+from headrace.client.explanations import ExplanationCalls
 from headrace.client.generation import GenerationCalls
 from headrace.client.inference import InferenceCalls
 from headrace.client.monitoring import MonitorCalls
@@ -27,6 +28,7 @@ from headrace.client.signature_cache import SignatureCache
 
 
 class AsyncClient(
+    ExplanationCalls,
     RouteCalls,
     PushCalls,
     AnnotationCalls,

@@ -13,6 +13,8 @@ from google.protobuf import json_format
 from headrace import errors
 from headrace.artifacts.signatures import SigningKey
 from headrace.client import methods, resource_messages
+from headrace.client.annotation_messages import Metrics, metrics_to_proto
+from headrace.client.annotation_resources import Lineage
 from headrace.client.artifact import (
     Artifact,
     Progress,
@@ -27,7 +29,8 @@ from headrace.client.methods import Undecodable
 from headrace.client.resources import Version
 from headrace.client.signable import stored_files, without_signature
 from headrace.conversion import kind_to_proto, serving_config_to_proto
-from headrace.registry.v1 import registry_service_pb2, version_pb2
+from headrace.conversion.annotations import lineage_to_proto
+from headrace.registry.v1 import annotation_pb2, registry_service_pb2, version_pb2
 from headrace.resource_names import model_resource
 from headrace.state.language_records import VersionKind
 from headrace.state.records import ServingConfig
@@ -60,6 +63,9 @@ class PushCalls(RegistryCalls):
         signature_bundle: str = "",
         graph: str = "",
         kind: VersionKind | None = None,
+        tags: Mapping[str, str] | None = None,
+        metrics: Metrics = (),
+        lineage: Lineage | None = None,
         progress: Report | None = None,
         request_id: str = "",
         timeout_seconds: float | None = None,
@@ -79,6 +85,8 @@ class PushCalls(RegistryCalls):
         What callers ask the version for shows in its files, unless `kind` says it: as TENSORS, a decoder
         is taken as any other graph.
 
+        `tags`, `metrics` and `lineage` are said of the version from the start: see `annotate`.
+
         With a `signing_key` it is signed here; `signature_bundle` is one that was made elsewhere. Then a
         file model.sig at the top of a folder is left out, and archives cannot be signed.
         """
@@ -96,6 +104,7 @@ class PushCalls(RegistryCalls):
             request_id=request_id or str(uuid4()),
             signature_bundle=signature_bundle,
             kind=kind_to_proto(kind) if kind else None,
+            annotations=_said(tags, metrics, lineage),
         )
         if signing_key or signature_bundle:
             source = await asyncio.to_thread(without_signature, source)
@@ -135,6 +144,18 @@ class PushCalls(RegistryCalls):
                 await asyncio.sleep(pause)
             else:
                 return resource_messages.version_from_proto(pushed)
+
+
+def _said(
+    tags: Mapping[str, str] | None, metrics: Metrics, lineage: Lineage | None
+) -> annotation_pb2.VersionAnnotations | None:
+    """Return what is said of a version from the start; None for nothing, which older registries know."""
+    said = annotation_pb2.VersionAnnotations(
+        tags=tags,
+        metrics=metrics_to_proto(metrics),
+        lineage=None if lineage is None else lineage_to_proto(lineage),
+    )
+    return said if said.ListFields() else None
 
 
 def _signed(model: str, source: Source, key: SigningKey) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from headrace.client.reference_resources import ReferenceField, VersionReference
 from headrace.conversion.times import timestamp_from_proto
+from headrace.data_profiles.layouts import VALUE, BinKind, Bins, FieldKind
+from headrace.data_profiles.typical_values import typical_value
 from headrace.errors import InvalidArgument
 from headrace.registry.v1 import reference_pb2
 from headrace.resource_names import parse_reference
@@ -24,6 +26,11 @@ def reference_from_proto(proto: reference_pb2.VersionReference) -> VersionRefere
     """A reference as the registry tells it."""
     model, version = parse_reference(proto.name)
     content = proto.reference
+    counts = {
+        each.field: dict(zip(each.bins, each.counts, strict=True))
+        for each in content.profile.counts
+        if each.aspect == VALUE
+    }
     source = profile_pb2.Reference.Source.Name(content.source).removeprefix("SOURCE_").lower()
     return VersionReference(
         model,
@@ -36,7 +43,10 @@ def reference_from_proto(proto: reference_pb2.VersionReference) -> VersionRefere
         timestamp_from_proto(content.create_time),
         timestamp_from_proto(proto.update_time),
         proto.etag,
-        tuple(_field(each, content.schema) for each in content.layout.fields),
+        tuple(
+            _field(each, content.schema, counts.get(each.name, {}))
+            for each in content.layout.fields
+        ),
     )
 
 
@@ -51,13 +61,16 @@ def enforcement_to_proto(fields: Mapping[str, str]) -> dict[str, Enforcement]:
 
 
 def _field(
-    proto: profile_pb2.FieldLayout, schema: Mapping[str, profile_pb2.FieldSchema]
+    proto: profile_pb2.FieldLayout,
+    schema: Mapping[str, profile_pb2.FieldSchema],
+    counts: Mapping[int, int],
 ) -> ReferenceField:
     kind = profile_pb2.FieldLayout.Kind.Name(proto.kind).removeprefix("KIND_").lower()
     bins = sum(len(each.edges) + len(each.labels) for each in proto.aspects.values())
     learnt = schema.get(proto.name)
+    typical = _typical(proto, kind, counts)
     if learnt is None:
-        return ReferenceField(proto.name, kind, bins)
+        return ReferenceField(proto.name, kind, bins, typical=typical)
     return ReferenceField(
         proto.name,
         kind,
@@ -67,4 +80,23 @@ def _field(
         tuple(learnt.categories) if learnt.has_categories else None,
         learnt.missing_rate,
         _SAID.get(learnt.enforcement, "count"),
+        typical,
     )
+
+
+def _typical(
+    proto: profile_pb2.FieldLayout, kind: str, counts: Mapping[int, int]
+) -> float | str | None:
+    if kind == FieldKind.TEXT:
+        return ""
+    if VALUE not in proto.aspects or kind not in (FieldKind.NUMBER, FieldKind.CATEGORY):
+        return None
+    value = proto.aspects[VALUE]
+    is_labels = value.kind == profile_pb2.Bins.KIND_LABELS
+    is_edges = value.kind == profile_pb2.Bins.KIND_EDGES
+    if not is_labels and not is_edges:
+        return None
+    bins = Bins(
+        BinKind.LABELS if is_labels else BinKind.EDGES, tuple(value.edges), tuple(value.labels)
+    )
+    return typical_value(FieldKind(kind), bins, counts)

@@ -19,6 +19,8 @@ class ReferenceField:
     missing_rate: float = 0.0
     enforcement: str = "count"
     """What is done with rows that differ: count, flag, reject."""
+    typical: float | str | None = None
+    """The median of numbers, the most frequent category; None where it is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ Written by `make pages` from AsyncClient: change that.
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Generator, Iterable, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from headrace.client.alert_resources import Alert, AlertRules, ObjectiveStatus, RuleChange, Silence
 from headrace.client.async_client import AsyncClient
@@ -28,6 +28,7 @@ from headrace.client.sync_text import BlockingTextCalls
 if TYPE_CHECKING:  # numpy is loaded by the first inference
     from headrace.client.binding import Inputs
     from headrace.client.tensors import ModelMetadata
+    from headrace.lifecycle.explanation import Baseline, Effort, Explanation, PlannedCost
 
 
 class Client(BlockingRegistryCalls, BlockingAccessCalls, BlockingTextCalls):
@@ -167,6 +168,63 @@ class Client(BlockingRegistryCalls, BlockingAccessCalls, BlockingTextCalls):
     def repository_index(self, *, timeout_seconds: float | None = None) -> list[IndexEntry]:
         """The versions that the replica has, had, or tried to have."""
         return self._thread.run(self._async.repository_index(timeout_seconds=timeout_seconds))
+
+    def explain(
+        self,
+        model: str,
+        inputs: Inputs,
+        *,
+        version: int | str = "",
+        output: str = "",
+        column: int | str | None = None,
+        methods: Sequence[str] = (),
+        baseline: str | Baseline | Mapping[str, Any] = "",
+        sample: Mapping[str, Any] | None = None,
+        names: Mapping[str, Sequence[str]] | None = None,
+        groups: Mapping[str, Sequence[str]] | None = None,
+        image: str = "",
+        patch: int = 0,
+        text: str = "",
+        replacement: str = "",
+        effort: Effort | None = None,
+        on_cost: Callable[[PlannedCost], None] | None = None,
+        timeout_seconds: float | None = None,
+    ) -> Explanation:
+        """Tell how much each feature of one row adds to its answer, by asking for rows without it.
+
+        Without `output` and `column` (a number, or the label of a class), the predicted class is explained,
+        or the only value. `methods`: occlusion, leave-one-in, integrated-gradients, shapley, kernel-shap,
+        or "all"; without any, those that are cheap here. Features that are not there are those of the
+        `baseline`: "zeros", "mean" or "sample" (of `sample`, rows of inputs), "reference" (of the version),
+        of an image "mean" and "blur", or rows. By default the reference, the sample's mean, or zeros.
+        `names` are features' names by input, `groups` features that count as one. The input `image` is cut
+        into patches of so many pixels, the input `text` into words. `on_cost` is told what will be asked
+        before it is; `effort` bounds it. `timeout_seconds` is that of each request.
+
+        Raises InvalidArgument (EXPLANATION_INVALID, EXPLANATION_TOO_LARGE), FailedPrecondition
+        (ANSWER_NOT_FINITE, MASKED_ROWS_REFUSED, LIFECYCLE_EXTRA_MISSING), and as `infer` does.
+        """
+        return self._thread.run(
+            self._async.explain(
+                model,
+                inputs,
+                version=version,
+                output=output,
+                column=column,
+                methods=methods,
+                baseline=baseline,
+                sample=sample,
+                names=names,
+                groups=groups,
+                image=image,
+                patch=patch,
+                text=text,
+                replacement=replacement,
+                effort=effort,
+                on_cost=on_cost,
+                timeout_seconds=timeout_seconds,
+            )
+        )
 
     def statistics(
         self,

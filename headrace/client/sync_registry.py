@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from headrace.artifacts.signatures import SigningKey
+from headrace.client.annotation_messages import Metrics
 from headrace.client.annotation_resources import Lineage, VersionAnnotations
-from headrace.client.annotations import Metrics
 from headrace.client.artifact import Report, Source
 from headrace.client.async_client import AsyncClient
 from headrace.client.loop_thread import LoopThread
@@ -217,6 +217,9 @@ class BlockingRegistryCalls:
         signature_bundle: str = "",
         graph: str = "",
         kind: VersionKind | None = None,
+        tags: Mapping[str, str] | None = None,
+        metrics: Metrics = (),
+        lineage: Lineage | None = None,
         progress: Report | None = None,
         request_id: str = "",
         timeout_seconds: float | None = None,
@@ -236,6 +239,8 @@ class BlockingRegistryCalls:
         What callers ask the version for shows in its files, unless `kind` says it: as TENSORS, a decoder
         is taken as any other graph.
 
+        `tags`, `metrics` and `lineage` are said of the version from the start: see `annotate`.
+
         With a `signing_key` it is signed here; `signature_bundle` is one that was made elsewhere. Then a
         file model.sig at the top of a folder is left out, and archives cannot be signed.
         """
@@ -252,6 +257,9 @@ class BlockingRegistryCalls:
                 signature_bundle=signature_bundle,
                 graph=graph,
                 kind=kind,
+                tags=tags,
+                metrics=metrics,
+                lineage=lineage,
                 progress=progress,
                 request_id=request_id,
                 timeout_seconds=timeout_seconds,

@@ -106,6 +106,18 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
         ),
     ),
     Elsewhere(
+        "Explanations', in the caller's process; tests/unit/headrace/lifecycle/explanation has them.",
+        ("headrace/lifecycle/explanation/",),
+        frozenset(
+            [
+                "ANSWER_NOT_FINITE",
+                "EXPLANATION_INVALID",
+                "EXPLANATION_TOO_LARGE",
+                "MASKED_ROWS_REFUSED",
+            ]
+        ),
+    ),
+    Elsewhere(
         "Of more roles and bindings than a test makes; tests/unit/registry/test_access.py does.",
         ("services/registry/headrace_registry/domain/resources/",),
         frozenset(["TOO_MANY_BINDINGS", "TOO_MANY_ROLES"]),

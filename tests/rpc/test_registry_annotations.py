@@ -195,6 +195,40 @@ async def test_attachments_live_on_over_a_restart(
     assert (made.etag, CARD) == (found.etag, card)
 
 
+async def test_a_push_says_what_it_knows(redis_url: str, namespace: str, tmp_path: Path) -> None:
+    """It is one change with the version; what cannot be said refuses the push, before its bytes."""
+    async with (
+        running_registry(redis_url, namespace, tmp_path) as running,
+        AsyncClient(registry=running.address) as client,
+    ):
+        first = await client.push("digits", onnx_file(), description="of the push")
+        second = await client.push(
+            "digits",
+            onnx_file(2.0),
+            tags={"team": "vision"},
+            metrics={"accuracy": 0.9},
+            lineage=Lineage(parent_version=1, method="retrain"),
+        )
+        said = await client.annotations("digits", 2)
+        nothing = await client.annotations("digits", 1)
+        with pytest.raises(errors.InvalidArgument, match="parent_version"):
+            await client.push("digits", onnx_file(3.0), lineage=Lineage(parent_version=3))
+        await client.annotate("digits", 1, description="said later")
+        shown = [
+            (await client.version("digits", 1)).description,
+            (await client.versions("digits"))[1].description,
+        ]
+        logged = await client.audit(model="digits", kind="version")
+    assert ({"team": "vision"}, ["accuracy"], 1) == (
+        said.tags,
+        [each.name for each in said.metrics],
+        said.lineage and said.lineage.parent_version,
+    )
+    assert f"annotations.update {NAME.replace('1', '2')}" in logged[0].further
+    assert ((), "of the push", 2) == (nothing.metrics, first.description, second.number)
+    assert ["said later"] * 2 == shown
+
+
 INVALID: dict[str, dict[str, Any]] = {
     "nothing": {},
     "a tag's name": {"set_tags": {"a b": "c"}},

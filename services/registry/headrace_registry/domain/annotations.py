@@ -16,8 +16,8 @@ from headrace_registry.domain.catalog_store import CatalogStore
 from headrace_registry.domain.pushes.artifacts import Received
 from headrace_registry.domain.pushes.blob_garbage import BlobGarbage
 from headrace_registry.domain.pushes.uploads import Upload
+from headrace_registry.domain.resources.annotation_edits import AnnotationEdit
 from headrace_registry.domain.resources.annotations import (
-    AnnotationEdit,
     AttachmentRemoval,
     NewAttachment,
     annotations_in,

@@ -11,12 +11,12 @@ from headrace.registry.v1 import annotation_pb2
 from headrace.registry.v1 import annotation_service_pb2 as pb
 from headrace.resource_names import parse_annotations
 from headrace.state.annotation_records import Attachment, Lineage, Metric
+from headrace_registry.domain.resources.annotation_edits import AnnotationEdit
 from headrace_registry.domain.resources.annotations import (
-    AnnotationEdit,
     AttachmentRemoval,
     NewAttachment,
 )
-from headrace_registry.wire.requests import parse_digest
+from headrace_registry.wire.digests import parse_digest
 from headrace_registry.wire.streams import MAX_CHUNK_BYTES
 
 
@@ -40,6 +40,21 @@ def annotation_edit(request: pb.UpdateAnnotationsRequest) -> AnnotationEdit:
         _lineage(request.lineage) if request.HasField("lineage") else None,
         request.etag,
     )
+
+
+def said_by_push(
+    annotations: annotation_pb2.VersionAnnotations, model: str
+) -> AnnotationEdit | None:
+    """Return what a push says of its version, which has no number yet; None for nothing."""
+    edit = AnnotationEdit(
+        model,
+        0,
+        set_tags=dict(annotations.tags),
+        description=annotations.description or None,
+        set_metrics=tuple(map(_metric, annotations.metrics)),
+        lineage=_lineage(annotations.lineage) if annotations.HasField("lineage") else None,
+    )
+    return edit if edit != AnnotationEdit(model, 0) else None
 
 
 def _metric(proto: annotation_pb2.Metric) -> Metric:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
 from headrace.registry.v1 import alias_pb2, model_pb2, route_pb2, version_pb2
 from headrace.registry.v1 import registry_service_pb2 as pb
 from headrace.resource_names import model_of, parse_alias
+from headrace.state.annotation_records import AnnotationRecord
 from headrace.state.changes import Change, ChangedResource
 from headrace.state.codec import encode_sparse
-from headrace.state.record_collections import COLLECTIONS
+from headrace.state.record_collections import ANNOTATIONS, COLLECTIONS
 from headrace_registry.wire.convert import (
     alias_to_proto,
     model_to_proto,
@@ -85,7 +86,8 @@ def _version(change: Change, resource: str) -> version_pb2.Version:
     collection, _, number = resource.rpartition("/")
     version = change.versions[f"{model_of(collection)}/{number}"]
     assert version is not None, "deleted"
-    return version_to_proto(version)
+    records = cast("Mapping[str, AnnotationRecord]", change.records.get(ANNOTATIONS.name, {}))
+    return version_to_proto(version, records.get(f"{resource}/annotations"))
 
 
 def _alias(change: Change, resource: str) -> alias_pb2.Alias:

@@ -23,6 +23,7 @@ from headrace.resource_names import (
     route_resource,
     version_resource,
 )
+from headrace.state.annotation_records import AnnotationRecord
 from headrace.state.catalog import Catalog
 from headrace.state.records import (
     AliasRecord,
@@ -35,6 +36,8 @@ from headrace.state.records import (
 from headrace.state.route_records import RouteRecord
 from headrace.type.v1 import language_pb2
 from headrace_registry.domain.decisions.etags import etag_of
+from headrace_registry.domain.resources.annotations import annotations_in
+from headrace_registry.domain.resources.versions import find_version
 
 
 def model_in_catalog(catalog: Catalog, model: ModelRecord) -> model_pb2.Model:
@@ -61,8 +64,16 @@ def model_to_proto(model: ModelRecord) -> model_pb2.Model:
     )
 
 
-def version_to_proto(version: VersionRecord) -> version_pb2.Version:
-    """A version as its message."""
+def version_in_catalog(catalog: Catalog, model: str, number: int) -> version_pb2.Version:
+    """A version as its message, with what is said of it now. Raises NotFound."""
+    version = find_version(catalog, model, number)
+    return version_to_proto(version, annotations_in(catalog, model, number))
+
+
+def version_to_proto(
+    version: VersionRecord, said: AnnotationRecord | None = None
+) -> version_pb2.Version:
+    """A version as its message. A description that is said of it hides its own."""
     return version_pb2.Version(
         name=version_resource(version.model, version.number),
         number=version.number,
@@ -71,7 +82,7 @@ def version_to_proto(version: VersionRecord) -> version_pb2.Version:
         graph_path=version.graph_path,
         signature=signature_to_proto(version.signature),
         serving_config=serving_config_to_proto(version.config),
-        description=version.description,
+        description=(said.description if said else "") or version.description,
         create_time=timestamp_to_proto(version.created_at),
         etag=etag_of(version.revision),
         notices=version.notices,

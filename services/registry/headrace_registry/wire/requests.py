@@ -36,6 +36,8 @@ from headrace_registry.domain.resources.models import (
 )
 from headrace_registry.domain.resources.routes import RouteEdit
 from headrace_registry.domain.resources.versions import VersionRemoval
+from headrace_registry.wire.annotation_requests import said_by_push
+from headrace_registry.wire.digests import parse_digest
 
 _Creation = TypeVar("_Creation", pb.CreateModelRequest, pb.PushVersionRequest.Header)
 _List = (
@@ -136,8 +138,9 @@ def push(header: pb.PushVersionRequest.Header) -> Push:
     configure = partial(serving_config_from_proto, header.serving_config)
     possible = configure(_MOST_PERMISSIVE)
     batching = header.serving_config.batching
+    model = parse_model(header.parent)
     return Push(
-        model=parse_model(header.parent),
+        model=model,
         format=_format(header.filename),
         size_bytes=_size(header.size_bytes),
         sha256=parse_digest(header.sha256, "header.sha256"),
@@ -148,6 +151,7 @@ def push(header: pb.PushVersionRequest.Header) -> Push:
         allow_signature_change=header.allow_signature_change,
         signature_bundle=header.signature_bundle,
         creation=creation(header),
+        said=said_by_push(header.annotations, model),
         asked=RequestedOptions(
             possible.session,
             possible.warm_up,
@@ -169,18 +173,6 @@ def _kind(number: int) -> VersionKind | None:
             violations=(errors.FieldViolation("header.kind", "a known kind"),),
         )
     return known.get(number)
-
-
-def parse_digest(sha256: str, field: str) -> str:
-    """A SHA-256 in lower case. Raises InvalidArgument (DIGEST_INVALID)."""
-    digest = sha256.lower()
-    if len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
-        raise errors.InvalidArgument(
-            "DIGEST_INVALID",
-            f"{field} is {sha256[:80]!r}; it must be a SHA-256, 64 hex digits",
-            violations=(errors.FieldViolation(field, "64 hex digits"),),
-        )
-    return digest
 
 
 def creation(message: _Creation) -> IdempotencyKey | None:

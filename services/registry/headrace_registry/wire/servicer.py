@@ -38,8 +38,8 @@ from headrace_registry.domain.resources.aliases import (
 )
 from headrace_registry.domain.resources.models import create_model, find_model, update_model
 from headrace_registry.domain.resources.routes import find_route, update_route
-from headrace_registry.domain.resources.versions import find_version
 from headrace_registry.wire import audit_messages, change_messages, convert, requests
+from headrace_registry.wire.digests import parse_digest
 from headrace_registry.wire.sight import Sight
 from headrace_registry.wire.streams import read_chunks, read_header
 
@@ -132,7 +132,7 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
     async def GetVersion(self, request: pb.GetVersionRequest, _: Context) -> version_pb2.Version:
         """Get a version."""
         model, number = parse_version(request.name)
-        return convert.version_to_proto(find_version(await self._store.latest(), model, number))
+        return convert.version_in_catalog(await self._store.latest(), model, number)
 
     async def ListVersions(
         self, request: pb.ListVersionsRequest, _: Context
@@ -144,7 +144,7 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
         newest_first = [-number for number in reversed(catalog.numbers_of(model))]
 
         def find(key: int) -> version_pb2.Version:
-            return convert.version_to_proto(catalog.versions[model, -key])
+            return convert.version_in_catalog(catalog, model, -key)
 
         page = await take_page(newest_first, find, asked, version_pb2.Version.ByteSize)
         return pb.ListVersionsResponse(versions=page.items, next_page_token=page.next_token)
@@ -158,7 +158,7 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
         self, request: pb.ReadBlobRequest, _: Context
     ) -> AsyncIterator[pb.ReadBlobResponse]:
         """Read a blob."""
-        digest = requests.parse_digest(request.sha256, "sha256")
+        digest = parse_digest(request.sha256, "sha256")
         offset = requests.not_negative(request.offset, "offset")
         await self._sight.check_blob(digest, self._store.read)
         async for chunk in self._blobs.read(digest, offset):

@@ -38,6 +38,7 @@ from headrace_registry.domain.decisions.default_config import (
 from headrace_registry.domain.decisions.text_config import check_text_config
 from headrace_registry.domain.pushes.blob_garbage import BlobGarbage
 from headrace_registry.domain.pushes.uploads import Upload, Uploads
+from headrace_registry.domain.resources.annotation_edits import AnnotationEdit
 from headrace_registry.domain.resources.models import ModelRemoval, check_description, delete_model
 from headrace_registry.domain.resources.versions import (
     NewVersion,
@@ -45,6 +46,7 @@ from headrace_registry.domain.resources.versions import (
     delete_version,
     model_for_push,
     publish_version,
+    said_from_the_start,
 )
 
 MAX_GRAPH_BYTES = (2 << 30) - 1
@@ -90,6 +92,8 @@ class Push:
     signature_bundle: str = ""
     creation: IdempotencyKey | None = None
     asked: RequestedOptions = field(default_factory=RequestedOptions)
+    said: AnnotationEdit | None = None
+    """What is said of the version from the start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +262,10 @@ class Artifacts:
         upload.reserve(push.size_bytes, 1 if push.format is Format.ONNX else 2)
         check_description(push.description)
         context = self._store.decision_context(actor)
-        model_for_push(context, push.model, create_model=push.create_model, alias=push.alias)
+        model = model_for_push(
+            context, push.model, create_model=push.create_model, alias=push.alias
+        )
+        said_from_the_start(context, push.said, model.last_number + 1)
 
     async def _receive(self, push: Push, chunks: AsyncIterator[bytes], file: Path) -> None:
         received = await self._blobs.receive(_up_to(chunks, push.size_bytes), file)
@@ -303,6 +310,7 @@ def _new_version(
         allow_signature_change=push.allow_signature_change,
         signature_bundle=push.signature_bundle,
         language=checked.language,
+        said=push.said,
     )
 
 

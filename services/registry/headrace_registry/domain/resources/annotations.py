@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from headrace import errors
 from headrace.resource_names import annotations_resource
-from headrace.state.annotation_records import AnnotationRecord, Attachment, Lineage, Metric
+from headrace.state.annotation_records import AnnotationRecord, Attachment
 from headrace.state.catalog import Catalog
 from headrace.state.record_collections import ANNOTATIONS
 from headrace_registry.domain.decisions.decision import Decision
@@ -18,26 +17,15 @@ from headrace_registry.domain.resources.annotation_checks import (
     check_attachment,
     check_paths,
 )
+from headrace_registry.domain.resources.annotation_edits import (
+    UPDATE_ANNOTATIONS,
+    AnnotationEdit,
+    edited,
+)
 from headrace_registry.domain.resources.versions import find_version
 
-UPDATE = "annotations.update"
 ATTACH = "annotations.attach"
 DETACH = "annotations.detach"
-
-
-@dataclass(frozen=True, slots=True)
-class AnnotationEdit:
-    """A change of what is said; None stays as it is. Removals come first, then what is set."""
-
-    model: str
-    number: int
-    set_tags: Mapping[str, str] = field(default_factory=dict)
-    remove_tags: Iterable[str] = ()
-    description: str | None = None
-    set_metrics: tuple[Metric, ...] = ()
-    remove_metrics: Iterable[str] = ()
-    lineage: Lineage | None = None
-    etag: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,25 +67,7 @@ def update_annotations(context: DecisionContext, edit: AnnotationEdit) -> Decisi
     """
     present = find_annotations(context.catalog, edit.model, edit.number)
     check_etag(edit.etag, present.revision, present.name)
-    return _set(context, UPDATE, check_annotations(edited(present, edit, context.now)))
-
-
-def edited(present: AnnotationRecord, edit: AnnotationEdit, now: float) -> AnnotationRecord:
-    """The record after an edit. Metrics that do not say when they were measured are of now."""
-    gone = frozenset(edit.remove_metrics)
-    metrics = {each.key: each for each in present.metrics if each.name not in gone}
-    for metric in edit.set_metrics:
-        metrics[metric.key] = replace(metric, measured_at=metric.measured_at or now)
-    taken = frozenset(edit.remove_tags)
-    tags = {key: value for key, value in present.tags.items() if key not in taken}
-    lineage = present.lineage if edit.lineage is None else edit.lineage
-    return replace(
-        present,
-        tags=dict(sorted({**tags, **edit.set_tags}.items())),
-        description=present.description if edit.description is None else edit.description,
-        metrics=tuple(metrics[key] for key in sorted(metrics)),
-        lineage=None if lineage == Lineage() else lineage,
-    )
+    return _set(context, UPDATE_ANNOTATIONS, check_annotations(edited(present, edit, context.now)))
 
 
 def put_attachment(context: DecisionContext, new: NewAttachment) -> Decision:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from headrace import errors
 from headrace.artifacts.digests import artifact_digest
 from headrace.resource_names import version_resource
+from headrace.state.annotation_records import AnnotationRecord
 from headrace.state.catalog import Catalog
+from headrace.state.changes import ChangedResource
 from headrace.state.language_records import LanguageFacts
-from headrace.state.record_collections import MODELS, VERSIONS
+from headrace.state.record_collections import ANNOTATIONS, MODELS, VERSIONS
 from headrace.state.records import (
     ArtifactFile,
     ModelRecord,
@@ -33,6 +35,12 @@ from headrace_registry.domain.decisions.signature_changes import (
     breaking_changes,
     check_signature,
     listed,
+)
+from headrace_registry.domain.resources.annotation_checks import check_annotations
+from headrace_registry.domain.resources.annotation_edits import (
+    UPDATE_ANNOTATIONS,
+    AnnotationEdit,
+    edited,
 )
 from headrace_registry.domain.resources.models import (
     NewModel,
@@ -58,6 +66,8 @@ class NewVersion:
     allow_signature_change: bool = False
     signature_bundle: str = ""
     language: LanguageFacts | None = None
+    said: AnnotationEdit | None = None
+    """What is said of it from the start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +118,28 @@ def publish_version(context: DecisionContext, new: NewVersion) -> Decision:
     version = replace(version, notices=(*version.notices, *unlike))
     check_record(version)
     _check_alias(context.catalog, model, version, new)
-    return context.change(
-        "version.push",
-        version_resource(new.model, version.number),
-        {
-            MODELS.name: {new.model: _with_version(context, model, version.number, new.alias)},
-            VERSIONS.name: {version.key: version},
-        },
+    records: dict[str, Mapping[str, object]] = {
+        MODELS.name: {new.model: _with_version(context, model, version.number, new.alias)},
+        VERSIONS.name: {version.key: version},
+    }
+    resource = version_resource(new.model, version.number)
+    said = said_from_the_start(context, new.said, version.number)
+    if said is None:
+        return context.change("version.push", resource, records)
+    records[ANNOTATIONS.name] = {said.name: said}
+    further = (ChangedResource(UPDATE_ANNOTATIONS, said.name),)
+    return context.change("version.push", resource, records, further)
+
+
+def said_from_the_start(
+    context: DecisionContext, said: AnnotationEdit | None, number: int
+) -> AnnotationRecord | None:
+    """The annotations that a push brings. Raises as a later change of them does."""
+    if said is None:
+        return None
+    record = edited(AnnotationRecord(said.model, number), said, context.now)
+    return check_annotations(
+        replace(record, updated_at=context.now, revision=context.next_revision)
     )
 
 

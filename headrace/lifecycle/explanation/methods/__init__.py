@@ -1,0 +1,1 @@
+"""The methods: from a game, or a predictor, to attributions."""
