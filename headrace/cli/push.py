@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from headrace.cli import annotation_options as options
 from headrace.cli import output
+from headrace.cli.annotation_options import LineageOptions
 from headrace.cli.arguments import NewModelName
 from headrace.cli.command import Cli, command
 from headrace.cli.error_report import printable
@@ -20,6 +22,7 @@ from headrace.cli.progress_bars import Bars, progress_bars
 from headrace.cli.sample_files import read_samples
 from headrace.cli.unsupported_fields import warn
 from headrace.errors import HeadraceError
+from headrace.state.annotation_records import CARD_PATH
 from headrace.state.language_records import VersionKind
 
 if TYPE_CHECKING:
@@ -82,6 +85,9 @@ ReferenceSamples = Annotated[
         help="Rows that show how its data look: the version's reference (see `headrace reference set`).",
     ),
 ]
+CardFile = Annotated[
+    Path | None, typer.Option(exists=True, dir_okay=False, help="Its model card, Markdown.")
+]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait until every replica serves it.")]
 
 
@@ -104,6 +110,20 @@ async def push(
     graph: Graph = "",
     kind: Kind = None,
     reference: ReferenceSamples = None,
+    tag: options.Tags = None,
+    metric: options.MetricValues = None,
+    metrics: options.MetricsFile = None,
+    part: options.SliceOfMetrics = "",
+    data: options.MetricData = "",
+    rows: options.RowsOfMetrics = 0,
+    parent: options.Parent = None,
+    method: options.Method = None,
+    made_by: options.MadeBy = None,
+    source_revision: options.SourceRevision = None,
+    trained_on: options.TrainedOn = None,
+    training_run: options.TrainingRun = None,
+    fact: options.Facts = None,
+    card: CardFile = None,
     wait: Wait = False,
     allow_signature_change: AllowSignatureChange = False,
 ) -> None:
@@ -119,6 +139,15 @@ async def push(
     signing_key = _signing_key(sign_key, sign_certificate, sign_chain or [], signature)
     name, path = _named(name, path)
     samples = None if reference is None else read_samples(reference)
+    lineage = LineageOptions(
+        parent, method, made_by, source_revision, trained_on, training_run, tuple(fact or ())
+    )
+    said: dict[str, Any] = {
+        "tags": options.pairs(tag, "--tag"),
+        "metrics": options.metrics_of(metric, metrics, part, data, rows),
+        "lineage": lineage.over(None) if lineage.given else None,
+    }
+    written = None if card is None else card.read_bytes()
     serving_config = None if config is None else read_config(config, path)
     total = WAIT_SECONDS if cli.timeout_seconds is None else cli.timeout_seconds
     deadline = time.monotonic() + total
@@ -135,11 +164,15 @@ async def push(
                 signature_bundle=signature.read_text("utf-8") if signature else "",
                 graph=graph,
                 kind=kind,
+                **said,
                 progress=lambda step: _draw(bars, step),
                 timeout_seconds=total,
             )
         pushed = f"pushed version {version.number} of {name} ({output.size(version.size_bytes)})"
         cli.show(version, lambda: [pushed, *map(printable, version.notices)])
+        if written is not None:
+            with _told_without(version, "card", "annotate", "--card FILE"):
+                await client.attach(name, version.number, CARD_PATH, written)
         if samples is not None and reference is not None:
             await _set_reference(cli, client, version, samples, reference.name)
         if wait:
@@ -149,7 +182,7 @@ async def push(
 async def _set_reference(
     cli: Cli, client: AsyncClient, version: Version, samples: Mapping[str, Any], origin: str
 ) -> None:
-    with _told_without_reference(version.model, version.number):
+    with _told_without(version, "reference", "reference set", "--samples FILE"):
         made = await client.set_reference(version.model, version.number, samples, origin=origin)
     if not cli.as_json:
         cli.show(made, lambda: f"its reference is of {made.rows:,} rows")
@@ -166,14 +199,15 @@ async def _wait(cli: Cli, client: AsyncClient, version: Version, deadline: float
 
 
 @contextmanager
-def _told_without_reference(name: str, number: int) -> Iterator[None]:
-    """Have an error say that the version is there all the same, and how it gets a reference."""
+def _told_without(version: Version, what: str, giving: str, option: str) -> Iterator[None]:
+    """Have an error say that the version is there all the same, and how it gets what it lacks."""
     try:
         yield
     except HeadraceError as error:
+        named = f"{version.model}/{version.number}"
         error.add_note(
-            f"version {number} of {name} is pushed, without a reference: "
-            f"`headrace reference set {name}/{number} --samples FILE` gives it one"
+            f"version {version.number} of {version.model} is pushed, without a {what}: "
+            f"`headrace {giving} {named} {option}` gives it one"
         )
         raise
 

@@ -30,7 +30,6 @@ SYNONYMS: Mapping[str, str] = {
     "log": "watch",
     "history": "watch",
     "tag": "alias",
-    "diff": "compare",
 }
 """Hidden from the help; each does what the command does that it stands for."""
 

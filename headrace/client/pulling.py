@@ -15,22 +15,32 @@ from headrace.client.catalog import CatalogCalls
 from headrace.client.methods import Undecodable
 from headrace.client.resources import Version
 from headrace.client.signable import SIGNATURE_NAME
+from headrace.conversion.annotations import attachment_from_proto
 from headrace.model_files.artifact_names import ArtifactPaths
-from headrace.registry.v1 import registry_service_pb2
+from headrace.registry.v1 import annotation_service_pb2, registry_service_pb2
+from headrace.resource_names import annotations_resource
 from headrace.state.records import ArtifactFile
 
 _LISTED = 12
+ATTACHMENTS_FOLDER = "attachments"
 
 
 class PullCalls(CatalogCalls):
     """Pull versions."""
 
     async def pull(
-        self, model: str, number: int, folder: Path | str, *, timeout_seconds: float | None = None
+        self,
+        model: str,
+        number: int,
+        folder: Path | str,
+        *,
+        attachments: bool = False,
+        timeout_seconds: float | None = None,
     ) -> Version:
         """Write a version's files into a folder, which must be empty or not there, and give the version.
 
-        The signature, where there is one, is `model.sig` beside them. A download that breaks goes on where
+        The signature, where there is one, is `model.sig` beside them; `attachments` are in a folder of
+        that name. A download that breaks goes on where
         it was. Raises NotFound, DataLoss (BLOB_DAMAGED) for bytes that are not what was pushed,
         FailedPrecondition (FOLDER_NOT_EMPTY).
         """
@@ -41,6 +51,10 @@ class PullCalls(CatalogCalls):
         target = Path(folder)
         paths = ArtifactPaths()  # the registry is not believed that they stay inside
         places = [(file, target / paths.add(file.path)) for file in version.files]
+        if attachments:
+            for file in await self._attached(version, timeout_seconds):
+                within = paths.add(f"{ATTACHMENTS_FOLDER}/{file.path}")
+                places.append((file, target / within))
         await asyncio.to_thread(_make_empty, target)
         for file, place in places:
             await self._pull_file(file, place, deadline)
@@ -71,6 +85,15 @@ class PullCalls(CatalogCalls):
         await self._read_blob(file, out, deadline)
         _check_digest(file, hashlib.sha256(out.getvalue()).hexdigest())
         return out.getvalue()
+
+    async def _attached(
+        self, version: Version, timeout_seconds: float | None
+    ) -> list[ArtifactFile]:
+        """The files that were attached to a version."""
+        name = annotations_resource(version.model, version.number)
+        request = annotation_service_pb2.GetAnnotationsRequest(name=name)
+        said = await self._ask_registry(methods.GET_ANNOTATIONS, request, timeout_seconds)
+        return [attachment_from_proto(each).file for each in said.attachments]
 
     async def _pull_file(self, file: ArtifactFile, place: Path, deadline: float) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)

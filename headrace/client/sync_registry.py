@@ -267,16 +267,25 @@ class BlockingRegistryCalls:
         )
 
     def pull(
-        self, model: str, number: int, folder: Path | str, *, timeout_seconds: float | None = None
+        self,
+        model: str,
+        number: int,
+        folder: Path | str,
+        *,
+        attachments: bool = False,
+        timeout_seconds: float | None = None,
     ) -> Version:
         """Write a version's files into a folder, which must be empty or not there, and give the version.
 
-        The signature, where there is one, is `model.sig` beside them. A download that breaks goes on where
+        The signature, where there is one, is `model.sig` beside them; `attachments` are in a folder of
+        that name. A download that breaks goes on where
         it was. Raises NotFound, DataLoss (BLOB_DAMAGED) for bytes that are not what was pushed,
         FailedPrecondition (FOLDER_NOT_EMPTY).
         """
         return self._thread.run(
-            self._async.pull(model, number, folder, timeout_seconds=timeout_seconds)
+            self._async.pull(
+                model, number, folder, attachments=attachments, timeout_seconds=timeout_seconds
+            )
         )
 
     def version_file(

@@ -12,6 +12,7 @@ from headrace.cli.app import build
 CHANGING = {
     *(
         "alias",
+        "annotate",
         "delete",
         "grant",
         "import gguf",
