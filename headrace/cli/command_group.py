@@ -35,6 +35,7 @@ MODULES: Mapping[str, str] = {
     "reference": "reference",
     "infer": "infer",
     "batch": "batch",
+    "explain": "explain",
     "chat": "chat",
     "generate": "generate",
     "embed": "embed",

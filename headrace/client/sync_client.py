@@ -177,6 +177,7 @@ class Client(BlockingRegistryCalls, BlockingAccessCalls, BlockingTextCalls):
         version: int | str = "",
         output: str = "",
         column: int | str | None = None,
+        log_odds: bool = False,
         methods: Sequence[str] = (),
         baseline: str | Baseline | Mapping[str, Any] = "",
         sample: Mapping[str, Any] | None = None,
@@ -188,18 +189,20 @@ class Client(BlockingRegistryCalls, BlockingAccessCalls, BlockingTextCalls):
         replacement: str = "",
         effort: Effort | None = None,
         on_cost: Callable[[PlannedCost], None] | None = None,
+        on_rows: Callable[[int], None] | None = None,
         timeout_seconds: float | None = None,
     ) -> Explanation:
         """Tell how much each feature of one row adds to its answer, by asking for rows without it.
 
         Without `output` and `column` (a number, or the label of a class), the predicted class is explained,
-        or the only value. `methods`: occlusion, leave-one-in, integrated-gradients, shapley, kernel-shap,
-        or "all"; without any, those that are cheap here. Features that are not there are those of the
-        `baseline`: "zeros", "mean" or "sample" (of `sample`, rows of inputs), "reference" (of the version),
-        of an image "mean" and "blur", or rows. By default the reference, the sample's mean, or zeros.
-        `names` are features' names by input, `groups` features that count as one. The input `image` is cut
-        into patches of so many pixels, the input `text` into words. `on_cost` is told what will be asked
-        before it is; `effort` bounds it. `timeout_seconds` is that of each request.
+        or the only value; with `log_odds` the log-odds of a probability. `methods`: occlusion,
+        leave-one-in, integrated-gradients, shapley, kernel-shap, or "all"; without any, those that are
+        cheap here. Features that are not there are those of the `baseline`: "zeros", "mean" or "sample" (of
+        `sample`, rows of inputs), "reference" (of the version), of an image "mean" and "blur", or rows. By
+        default the reference, the sample's mean, or zeros. `names` are features' names by input, `groups`
+        features that count as one. The input `image` is cut into patches of so many pixels, the input
+        `text` into words. `on_cost` is told what will be asked before it is, `on_rows` of rows that were
+        answered; `effort` bounds it. `timeout_seconds` is that of each request.
 
         Raises InvalidArgument (EXPLANATION_INVALID, EXPLANATION_TOO_LARGE), FailedPrecondition
         (ANSWER_NOT_FINITE, MASKED_ROWS_REFUSED, LIFECYCLE_EXTRA_MISSING), and as `infer` does.
@@ -211,6 +214,7 @@ class Client(BlockingRegistryCalls, BlockingAccessCalls, BlockingTextCalls):
                 version=version,
                 output=output,
                 column=column,
+                log_odds=log_odds,
                 methods=methods,
                 baseline=baseline,
                 sample=sample,
@@ -222,6 +226,7 @@ class Client(BlockingRegistryCalls, BlockingAccessCalls, BlockingTextCalls):
                 replacement=replacement,
                 effort=effort,
                 on_cost=on_cost,
+                on_rows=on_rows,
                 timeout_seconds=timeout_seconds,
             )
         )

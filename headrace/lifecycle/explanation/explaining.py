@@ -21,6 +21,7 @@ from headrace.lifecycle.predictors import Predictor
 from headrace.lifecycle.predictors.predictor import Tensors, rows_of
 
 ALL = "all"
+_INNER = 0.01, 0.99
 
 
 async def explain(
@@ -32,6 +33,7 @@ async def explain(
     output: str = "",
     column: int | str | None = None,
     labels: Sequence[str] = (),
+    log_odds: bool = False,
     names: Mapping[str, Sequence[str]] | None = None,
     groups: Mapping[str, Sequence[str]] | None = None,
     grid: ImageGrid | None = None,
@@ -43,7 +45,8 @@ async def explain(
 ) -> Explanation:
     """Explain the answer of a model to one row.
 
-    Without `output` and `column`, the predicted class is explained, or the only value. Features are the
+    Without `output` and `column`, the predicted class is explained, or the only value; with `log_odds` the
+    log-odds of a probability. Features are the
     elements of the row, named by `names` and grouped by `groups`; with `grid` the patches of an image, with
     `text` the tokens of the input of that name, left out or replaced. Without `methods`, occlusion,
     integrated gradients where the inputs take fractions, and Shapley values of up to SHAPLEY_FEATURES
@@ -56,6 +59,7 @@ async def explain(
         raise invalid(f"one row is explained, and {rows_of(row)} were given")
     wanted, before, against = effort or Effort(), predictor.requests, baseline or zeros(row)
     target = choose_target(await predictor.predict(row), output, column, labels)
+    target = target.in_log_odds() if log_odds else target
     masker = _masker(row, against, grid, text, replacement, names, groups)
     tasks = plan(masker, grid, possible(masker) if ALL in methods else methods, wanted)
     by_method = {task.method: task.rows for task in tasks}
@@ -76,7 +80,7 @@ async def explain(
         planned=planned,
         rows=game.asker.rows + 1,
         requests=predictor.requests - before,
-        notes=tuple(_notes(target, planned)),
+        notes=tuple(_notes(target, await game.value(), planned)),
         grid=grid,
         text=masker.text if isinstance(masker, TextMasker) else None,
         row=row,
@@ -98,12 +102,14 @@ def _masker(
     return TensorMasker(row, baseline.rows, features)
 
 
-def _notes(target: Target, planned: PlannedCost) -> list[str]:
+def _notes(target: Target, value: float, planned: PlannedCost) -> list[str]:
     notes = []
     if target.scale == "score":
         notes.append(
             f"{target.output} is not a probability: values are in its own unit, such as logits"
         )
+    if target.scale == "probability" and not _INNER[0] < value < _INNER[1]:
+        notes.append("the probability is near its end, where little moves it: log-odds tell more")
     if planned.rows_per_request == 1:
         notes.append("the version does not batch: each row was a request of its own")
     return notes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,9 @@ from headrace.lifecycle.predictors.predictor import Array
 _WEIGHTS = re.compile(r"prob|score|logit|softmax|confidence", re.IGNORECASE)
 _PROBABILITIES = re.compile(r"prob|softmax|confidence", re.IGNORECASE)
 _SUM_TOLERANCE = 1e-3
+_LEAST = 1e-7
+"""What FP32 can tell from certainty: beyond it are no log-odds."""
+LOG_ODDS = "log-odds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,7 @@ class Target:
     output: str
     column: int = 0
     scale: str = "value"
-    """`probability`, `score` (a logit or another weight of a class), `value`."""
+    """`probability`, `log-odds` of one, `score` (a logit or another weight of a class), `value`."""
     label: str = ""
     """The name of the class, where it has one."""
 
@@ -38,7 +41,20 @@ class Target:
     def of(self, outputs: Mapping[str, Array]) -> npt.NDArray[np.float64]:
         """The number of each row."""
         array = outputs[self.output]
-        return array.reshape(len(array), -1)[:, self.column].astype(np.float64)
+        numbers = array.reshape(len(array), -1)[:, self.column].astype(np.float64)
+        return _log_odds(numbers) if self.scale == LOG_ODDS else numbers
+
+    def in_log_odds(self) -> Target:
+        """The same in log-odds, which go on where probabilities end. Raises InvalidArgument for others."""
+        if self.scale != "probability":
+            raise invalid(f"{self.name} is no probability: it has no log-odds")
+        return replace(self, scale=LOG_ODDS)
+
+
+def _log_odds(shares: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    inside = np.clip(shares, _LEAST, 1 - _LEAST)
+    odds: npt.NDArray[np.float64] = np.log(inside / (1 - inside))
+    return odds
 
 
 def choose_target(

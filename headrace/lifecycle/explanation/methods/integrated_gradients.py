@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -101,9 +101,9 @@ class _Way:
                 yield _Element(name, int(place), int(owners[place]), float(steps[place]))
 
     def rows_at(
-        self, share: float, elements: list[_Element]
+        self, shares: npt.NDArray[np.float64], elements: Sequence[_Element]
     ) -> tuple[dict[str, Array], npt.NDArray[np.float64]]:
-        """For each element a row above and a row below the point, and the way between the two as asked."""
+        """For each element a row above and a row below its point, and the way between the two as asked."""
         count = 2 * len(elements)
         one = np.ones((1, len(self.masker.features)), bool)
         made = {
@@ -111,18 +111,19 @@ class _Way:
             for name, array in self.masker.rows(one).items()
         }
         for name in self.ends:
-            point = self._point(name, share)
-            made[name][:] = point.reshape(made[name].shape[1:]).astype(made[name].dtype)
+            points = self._points(name, np.repeat(shares, 2))
+            made[name] = points.astype(made[name].dtype).reshape(made[name].shape)
         flat = {name: array.reshape(count, -1) for name, array in made.items()}
         return made, _moved(flat, elements)
 
-    def _point(self, name: str, share: float) -> npt.NDArray[np.float64]:
+    def _points(self, name: str, shares: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Elements of no feature stay the row's."""
         start, end = self.starts[name], self.ends[name]
-        return np.where(self.masker.owners[name] >= 0, start + share * (end - start), end)
+        inner = start + shares[:, None] * (end - start)
+        return np.where(self.masker.owners[name] >= 0, inner, end)
 
 
-def _moved(flat: Mapping[str, Array], elements: list[_Element]) -> npt.NDArray[np.float64]:
+def _moved(flat: Mapping[str, Array], elements: Sequence[_Element]) -> npt.NDArray[np.float64]:
     ways = np.empty(len(elements))
     for number, element in enumerate(elements):
         array, place = flat[element.tensor], element.place
@@ -140,19 +141,20 @@ async def _along(way: _Way, asker: Asker, steps: int) -> npt.NDArray[np.float64]
     asker.allow(integrated_gradients_rows(len(way.elements), 1, steps))
     one = way.masker.rows(np.ones((1, len(total)), bool))
     part = max(1, copies_in_a_part({name: array[:1] for name, array in one.items()}) // 2)
-    for node, weight in zip(nodes, weights, strict=True):
-        for start in range(0, len(way.elements), part):
-            some = way.elements[start : start + part]
-            rows, ways = way.rows_at((node + 1) / 2, some)
-            scores = await asker.score(rows)
-            _add(total, way, some, (scores[::2] - scores[1::2]) / ways * weight / 2)
+    places = [(step, element) for step in range(steps) for element in way.elements]
+    for start in range(0, len(places), part):
+        at = [step for step, _ in places[start : start + part]]
+        some = [element for _, element in places[start : start + part]]
+        rows, ways = way.rows_at((nodes[at] + 1) / 2, some)
+        scores = await asker.score(rows)
+        _add(total, way, some, (scores[::2] - scores[1::2]) / ways * weights[at] / 2)
     return total
 
 
 def _add(
     total: npt.NDArray[np.float64],
     way: _Way,
-    elements: list[_Element],
+    elements: Sequence[_Element],
     slopes: npt.NDArray[np.float64],
 ) -> None:
     for element, slope in zip(elements, slopes, strict=True):

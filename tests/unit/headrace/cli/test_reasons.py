@@ -18,6 +18,7 @@ CHANGING = {
         "import gguf",
         "import triton",
         "model",
+        "explain",
         "push",
         "revoke",
         "route",

@@ -1,0 +1,154 @@
+"""Explanations as HTML: one page that needs nothing else, without scripts."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Iterator, Sequence
+from html import escape
+
+import numpy as np
+
+from headrace.lifecycle.explanation.explanation import Explanation
+from headrace.lifecycle.explanation.ranking import largest, leading, title_of
+from headrace.lifecycle.explanation.tokens import tokens_of
+
+ROWS = 100
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem }
+h1 { font-size: 1.3rem } h2 { font-size: 1.05rem; margin-top: 2rem }
+table { border-collapse: collapse } th, td { padding: .2rem .8rem .2rem 0; text-align: left }
+td.number, th.number { text-align: right; font-variant-numeric: tabular-nums }
+tr + tr td { border-top: 1px solid #e4e4e4 } img { max-width: 100% }
+p.text { font-size: 1.1rem; line-height: 2 } p.note { color: #555 }
+mark { padding: .15em .1em; border-radius: .2em; color: inherit }
+"""
+
+
+def html_report(explanation: Explanation, png: bytes = b"") -> str:
+    """The explanation as a page, with its plot."""
+    cost = f"{explanation.rows:,} rows in {explanation.requests:,} requests"
+    parts = [
+        f"<p>Baseline: {escape(explanation.baseline)}. Asked: {cost}.</p>",
+        *_texts(explanation),
+        image(png, "The plot of the explanation"),
+        "<h2>Features</h2>",
+        _features(explanation),
+        "<h2>Methods</h2>",
+        _methods(explanation),
+        *_agreement(explanation),
+        *(f'<p class="note">{escape(note)}</p>' for note in _notes(explanation)),
+    ]
+    return page(title_of(explanation), parts)
+
+
+def page(title: str, parts: Iterable[str]) -> str:
+    """A page of HTML."""
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
+        f"<style>{_STYLE}</style><h1>{escape(title)}</h1>{''.join(parts)}</html>\n"
+    )
+
+
+def image(png: bytes, what: str) -> str:
+    """A PNG in the page itself; nothing where there is none."""
+    if not png:
+        return ""
+    return (
+        f'<img alt="{escape(what)}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
+    )
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A table; numbers are aligned to the right."""
+    lines = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
+    return f"<table><tr>{''.join(f'<th>{escape(head)}</th>' for head in heads)}</tr>{lines}</table>"
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f'<td class="number">{value:.4g}</td>'
+    return f"<td>{'' if value is None else escape(str(value))}</td>"
+
+
+def _texts(explanation: Explanation) -> Iterator[str]:
+    if explanation.text is not None:
+        weights = leading(explanation)
+        yield f"<p>Words by {escape(weights.method)}: blue adds to the answer, orange takes away.</p>"
+        yield f'<p class="text">{_marked(explanation.text, weights.values)}</p>'
+
+
+def _marked(text: str, values: Sequence[float]) -> str:
+    bound = float(np.abs(values).max(initial=0.0)) or 1.0
+    parts, end = [], 0
+    for token, value in zip(tokens_of(text), values, strict=True):
+        colour = "0,114,178" if value >= 0 else "213,94,0"
+        strength = min(1.0, abs(value) / bound) * 0.7
+        parts.append(escape(token.before))
+        parts.append(
+            f'<mark title="{value:+.4g}" style="background:rgba({colour},{strength:.2f})">'
+            f"{escape(token.text)}</mark>"
+        )
+        end = token.start + len(token.text)
+    return "".join(parts) + escape(text[end:])
+
+
+def _features(explanation: Explanation) -> str:
+    shown = largest(explanation, ROWS)
+    rows = [
+        (
+            explanation.features[place].name,
+            explanation.features[place].value,
+            *(float(each.values[place]) for each in explanation.attributions),
+        )
+        for place in shown
+    ]
+    left = len(explanation.features) - len(shown)
+    heads = ("feature", "value", *(each.method for each in explanation.attributions))
+    return table(heads, rows) + (
+        f"<p>and {left:,} more features of less weight</p>" if left else ""
+    )
+
+
+def _methods(explanation: Explanation) -> str:
+    heads = ("method", "sum", "missed", "stability", "rows", "requests", "notes")
+    return table(
+        heads,
+        (
+            (
+                f"{each.method}{', exact' if each.exact else ''}",
+                float(sum(each.values)),
+                each.gap,
+                each.stability,
+                each.rows,
+                each.requests,
+                "; ".join(each.notes),
+            )
+            for each in explanation.attributions
+        ),
+    )
+
+
+def _agreement(explanation: Explanation) -> Iterator[str]:
+    if explanation.agreements:
+        yield "<h2>Agreement of methods</h2>"
+        heads = ("methods", "rank correlation", "same among the largest", "same sign")
+        yield table(
+            heads,
+            (
+                (
+                    f"{each.one}, {each.other}",
+                    each.rank_correlation,
+                    f"{each.top_overlap:.0%} of {each.top}",
+                    f"{each.same_sign:.0%}",
+                )
+                for each in explanation.agreements
+            ),
+        )
+
+
+def _notes(explanation: Explanation) -> Iterator[str]:
+    yield from explanation.notes
+    yield (
+        "An attribution tells what the model's answer hangs on, against this baseline; not what causes "
+        "what in the world."
+    )
