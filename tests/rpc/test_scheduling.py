@@ -68,6 +68,31 @@ async def test_urgent_requests_are_answered_first(tmp_path: Path, front: str) ->
     assert ["urgent", "calm"] == order
 
 
+async def test_background_requests_are_answered_last(tmp_path: Path, front: str) -> None:
+    """One that came first waits behind one that asks for nothing, where the version has no levels."""
+    begun, order = Begun(), []
+    async with open_grpc_replica(
+        tmp_path, counting_with(), front=front, open_model=begun.open_session
+    ) as replica:
+        running = replica.stub.ModelInfer(turns(TURNS))
+        await begun.wait()
+
+        async def ask(name: str, *, background: bool) -> None:
+            message = turns(1)
+            message.parameters["headrace_background"].bool_param = background
+            await replica.stub.ModelInfer(message, timeout=PATIENCE_SECONDS)
+            order.append(name)
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(ask("batch", background=True))
+            await until_waiting(replica, 1)
+            tasks.create_task(ask("live", background=False))
+            await until_waiting(replica, 2)
+            running.cancel()
+
+    assert ["live", "batch"] == order
+
+
 async def test_a_request_hears_of_its_queue_timeout_while_another_runs(
     tmp_path: Path, front: str
 ) -> None:

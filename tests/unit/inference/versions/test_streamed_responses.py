@@ -141,6 +141,9 @@ class InterleavingScheduler:
     def release_inline(self) -> None:
         raise AssertionError("never acquired")
 
+    def open_background(self) -> None:
+        raise AssertionError("nobody asks for it")
+
     def stop_batching(self) -> bool:
         return False
 

@@ -16,6 +16,7 @@ from headrace_inference.domain.encoding.waiting_texts import PendingCall, Text, 
 from headrace_inference.domain.scheduling import queue_refusals as refusals
 from headrace_inference.domain.scheduling.admission import LongWait, max_wait_ns
 from headrace_inference.domain.scheduling.drain_rate import DrainRate
+from headrace_inference.domain.scheduling.requests import BACKGROUND
 
 
 class CallQueue:
@@ -106,6 +107,8 @@ class CallQueue:
 
     def _level_of(self, call: EncodingCall) -> int:
         asked = call.request.priority
+        if asked == BACKGROUND:
+            return max(1, self._levels)
         known = 1 <= asked <= self._levels
         return asked if known else max(1, self._config.priorities.default_level)
 

@@ -12,16 +12,18 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from headrace.errors import HeadraceError
-from headrace.state.records import ServingConfig
+from headrace.state.records import QueuePolicy, ServingConfig
 from headrace_inference.domain.clock import Clock
 from headrace_inference.domain.scheduling import batching
 from headrace_inference.domain.scheduling import queue_refusals as refusals
 from headrace_inference.domain.scheduling.admission import Admission, Refused
+from headrace_inference.domain.scheduling.background_queue import BackgroundQueue
 from headrace_inference.domain.scheduling.batch_window import BatchWindow
 from headrace_inference.domain.scheduling.instance_threads import LINGER_SECONDS, Instances
 from headrace_inference.domain.scheduling.ordering import ResponseOrder, Ticket
 from headrace_inference.domain.scheduling.queues import (
     FifoQueue,
+    RequestQueue,
     is_refused,
     open_queue,
     timeout_us,
@@ -81,7 +83,9 @@ class InstancePool:
         self._takes_one = False
         self._order = ResponseOrder() if config.batching.preserve_ordering else None
         self._mutex = threading.Lock()
-        self._waiting = open_queue(config, clock)
+        self._waiting: RequestQueue = open_queue(config, clock)
+        self._clock = clock
+        self._most_waiting = config.queue.max_requests
         self._waiting_rows = 0
         objective_ns = config.batching.latency_objective_microseconds * 1000
         self.admission = Admission(config, most_rows)
@@ -149,6 +153,13 @@ class InstancePool:
         for request in over_bound:
             most = self._waiting.policy_of(request.plan).max_requests
             request.fail(refusals.queue_full(self.name, most, self.expected_wait_ns))
+
+    def open_background(self) -> None:
+        """Have background requests wait behind all others. A version that never had any pays nothing."""
+        with self._mutex:
+            if not isinstance(self._waiting, BackgroundQueue):
+                policy = QueuePolicy(max_requests=self._most_waiting)
+                self._waiting = BackgroundQueue(self._waiting, policy, self._clock)
 
     def stop_batching(self) -> bool:
         """From now on take one request at a time, at once. False: that was so already."""
@@ -367,7 +378,10 @@ class InstancePool:
     def _within_limit(
         self, requests: Sequence[InferenceRequest]
     ) -> tuple[Sequence[InferenceRequest], Sequence[InferenceRequest]]:
-        room = max(0, self._max_in_flight - self._running - len(self._waiting))
+        in_flight = self._running + len(self._waiting)
+        room = max(0, self._max_in_flight - in_flight)
+        if isinstance(self._waiting, BackgroundQueue):
+            return self._waiting.within(requests, room, self._max_in_flight)
         return requests[:room], requests[room:]
 
 

@@ -94,7 +94,7 @@ class FifoQueue(deque[InferenceRequest]):
 
     def take_out(self, requests: Collection[InferenceRequest]) -> Sequence[InferenceRequest]:
         """Take these out, wherever they are: those that were still there."""
-        return _take_out(self, requests)
+        return take_out(self, requests)
 
 
 class _Level:
@@ -173,7 +173,7 @@ class PriorityQueue:
         """Take these out, wherever they are: those that were still there."""
         out: list[InferenceRequest] = []
         for level in self._levels:
-            taken = _take_out(level.on_time, requests) + _take_out(level.delayed, requests)
+            taken = take_out(level.on_time, requests) + take_out(level.delayed, requests)
             level.rows -= sum([request.plan.rows for request in taken])
             out += taken
         return out
@@ -200,9 +200,10 @@ class PriorityQueue:
         return (plan.priority if known else self._default) - 1
 
 
-def _take_out(
+def take_out(
     queue: deque[InferenceRequest], requests: Collection[InferenceRequest]
 ) -> list[InferenceRequest]:
+    """Take these out of a queue, wherever they are: those that were still there."""
     taken = [request for request in queue if request in requests]
     kept = [request for request in queue if request not in requests]
     queue.clear()

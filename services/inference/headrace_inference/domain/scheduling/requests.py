@@ -86,13 +86,17 @@ class OutputOptions:
     window: SharedMemorySlice | None = None
 
 
+BACKGROUND = -1
+"""The priority of requests that run when no others wait, whatever levels their version has."""
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """Asks for more than inputs and outputs; most requests ask for nothing.
 
-    `priority` 0 is the version's default and 1 the highest. `timeout_us` is how long the request may
-    wait in the queue, 0 as long as the version allows. `output_options` are those of the outputs asked
-    for by name, in that order; None where all are wanted as plain values.
+    `priority` 0 is the version's default, 1 the highest, and BACKGROUND behind all. `timeout_us` is how
+    long the request may wait in the queue, 0 as long as the version allows. `output_options` are those of
+    the outputs asked for by name, in that order; None where all are wanted as plain values.
     """
 
     priority: int = 0

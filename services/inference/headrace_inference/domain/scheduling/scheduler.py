@@ -42,6 +42,9 @@ class Scheduler(Protocol):
     def release_inline(self) -> None:
         """End the inline run that `acquire_inline` allowed."""
 
+    def open_background(self) -> None:
+        """Have requests of priority BACKGROUND wait behind all others; it is called before the first."""
+
     def stop_batching(self) -> bool:
         """Let no requests share a run from now on. False: that was so already."""
 

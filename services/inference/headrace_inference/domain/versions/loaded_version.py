@@ -20,6 +20,7 @@ from headrace_inference.domain.scheduling.batching import rows_of_quick_run, tak
 from headrace_inference.domain.scheduling.failure_detector import FailureStreak
 from headrace_inference.domain.scheduling.inline_policy import INLINE_POLICY
 from headrace_inference.domain.scheduling.requests import (
+    BACKGROUND,
     NO_OPTIONS,
     InferenceRequest,
     Options,
@@ -184,7 +185,11 @@ class LoadedVersion:
         )
         if parameters and self.generative is not None:
             plan = replace(plan, parameters=parameters)
-        return plan if options == NO_OPTIONS else with_options(record.signature, plan, options)
+        if options == NO_OPTIONS:
+            return plan
+        if options.priority == BACKGROUND:
+            self.scheduler.open_background()
+        return with_options(record.signature, plan, options)
 
     @property
     def in_flight(self) -> int:
@@ -212,6 +217,8 @@ class LoadedVersion:
         executor = self._executor
         runs = -(-len(requests) // executor.max_rows)
         if not INLINE_POLICY.runs_inline(executor.expected_ns, runs, single_calls):
+            return False
+        if requests[0].plan.priority == BACKGROUND:  # others are received meanwhile
             return False
         if not self.scheduler.acquire_inline():
             return False

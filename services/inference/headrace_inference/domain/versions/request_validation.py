@@ -15,6 +15,7 @@ from headrace.datatypes import NUMPY_DTYPES, Datatype
 from headrace.errors import InvalidArgument
 from headrace.state.records import Signature, TensorSpec
 from headrace_inference.domain.scheduling.requests import (
+    BACKGROUND,
     Options,
     OutputOptions,
     RequestPlan,
@@ -193,8 +194,12 @@ def with_options(signature: Signature, plan: RequestPlan, options: Options) -> R
     output_options = options.output_options or ()
     for place, wanted in zip(plan.outputs, output_options, strict=bool(output_options)):
         _check_output_options(signature.outputs[place], wanted)
+    key = plan.batch_key
+    if options.priority == BACKGROUND and key is not None:
+        key = BACKGROUND, key  # they share no run with those who do not wait behind them
     return replace(
         plan,
+        batch_key=key,
         priority=options.priority,
         timeout_us=options.timeout_us,
         output_options=options.output_options,

@@ -108,6 +108,9 @@ class TextScheduler:
         """Never called."""
         raise AssertionError("never acquired")
 
+    def open_background(self) -> None:
+        """Do nothing: their engine puts them into the lowest level."""
+
     def stop_batching(self) -> bool:
         """Return False: what shares a step of an engine does not share a run."""
         return False

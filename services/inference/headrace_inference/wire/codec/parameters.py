@@ -8,6 +8,7 @@ from headrace.errors import InvalidArgument
 from headrace.inference import grpc_service_pb2 as pb
 from headrace_inference.domain.routing.request_texts import Parameter
 from headrace_inference.domain.scheduling.requests import (
+    BACKGROUND,
     NO_OPTIONS,
     Options,
     OutputOptions,
@@ -20,6 +21,8 @@ _REGION, _SIZE, _OFFSET = (
     "shared_memory_offset",
 )
 _CLASSES = "classification"
+BACKGROUND_KEY = "headrace_background"
+"""A request that asks for it runs when no others wait."""
 
 Tensor = pb.ModelInferRequest.InferInputTensor | pb.ModelInferRequest.InferRequestedOutputTensor
 """An input, or an output that is asked for: both may be in shared memory."""
@@ -27,6 +30,7 @@ Tensor = pb.ModelInferRequest.InferInputTensor | pb.ModelInferRequest.InferReque
 _KINDS: dict[str, tuple[str, ...]] = {
     "priority": ("uint64_param", "int64_param"),
     "timeout": ("int64_param",),
+    BACKGROUND_KEY: ("bool_param",),
     "sequence_id": ("int64_param", "string_param", "uint64_param"),
     "sequence_start": ("bool_param",),
     "sequence_end": ("bool_param",),
@@ -75,6 +79,8 @@ def options_of(
     for key, value in (("priority", priority), ("timeout", timeout_us)):
         if value < 0:
             raise _invalid(key, f"invalid value for '{key}' parameter, expected >= 0, got {value}")
+    if parameters.get(BACKGROUND_KEY):
+        priority = BACKGROUND
     is_plain = all(one == OutputOptions() for one in output_options)
     options = Options(priority, timeout_us, None if is_plain else tuple(output_options))
     return NO_OPTIONS if options == NO_OPTIONS else options

@@ -22,6 +22,7 @@ from headrace_inference.domain.scheduling.requests import (
     TensorHeader,
 )
 from headrace_inference.wire.codec.parameters import (
+    BACKGROUND_KEY,
     checked_output_options,
     options_of,
     refuse_reserved,
@@ -96,6 +97,7 @@ class _RequestParameters(msgspec.Struct, frozen=True):
     binary_data_output: bool | None = None
     priority: Size | None = None
     timeout: Size | None = None
+    headrace_background: bool | None = None
     sequence_id: int | str | None = None
     sequence_start: bool | None = None
     sequence_end: bool | None = None
@@ -211,7 +213,12 @@ def request_options(
     """Return what a request asks for by its parameters. Raises InvalidArgument for wrong ones."""
     known = _known(_RequestParameters, parameters, "the request")
     refuse_reserved(key for key in parameters if key != _FINAL_RESPONSE)
-    return options_of({"priority": known.priority, "timeout": known.timeout}, output_options)
+    asked = {
+        "priority": known.priority,
+        "timeout": known.timeout,
+        BACKGROUND_KEY: known.headrace_background,
+    }
+    return options_of(asked, output_options)
 
 
 def header_length(text: str | None, body_bytes: int) -> int | None:

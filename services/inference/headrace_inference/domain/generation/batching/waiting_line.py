@@ -14,6 +14,7 @@ from headrace_inference.domain.scheduling import queue_refusals as refusals
 from headrace_inference.domain.scheduling.admission import LongWait, max_wait_ns
 from headrace_inference.domain.scheduling.drain_rate import DrainRate
 from headrace_inference.domain.scheduling.queues import timeout_us
+from headrace_inference.domain.scheduling.requests import BACKGROUND
 
 
 class _Level:
@@ -59,6 +60,8 @@ class WaitingLine:
 
     def level_of(self, priority: int) -> int:
         """Return the level of a request, 0 the first."""
+        if priority == BACKGROUND:
+            return len(self._levels) - 1
         return priority - 1 if 1 <= priority <= len(self._levels) else self._default
 
     def expected_wait_ns(self, level: int, now_ns: int) -> float:
