@@ -41,6 +41,7 @@ MODULES: Mapping[str, str] = {
     "embed": "embed",
     "rerank": "rerank",
     "compare": "compare",
+    "evaluate": "evaluate",
     "replay": "replay",
     "top": "top",
     "cost": "cost",

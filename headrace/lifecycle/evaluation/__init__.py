@@ -1,5 +1,6 @@
 """Measures how good the answers of a version are: with intervals, by slices, beside another version."""
 
+from headrace.lifecycle.evaluation.comparing import Difference, differences
 from headrace.lifecycle.evaluation.data import EvaluationData, read_data
 from headrace.lifecycle.evaluation.data_checks import DataChecks, check_data
 from headrace.lifecycle.evaluation.evaluating import (
@@ -10,18 +11,30 @@ from headrace.lifecycle.evaluation.evaluating import (
 )
 from headrace.lifecycle.evaluation.evaluation import Evaluation
 from headrace.lifecycle.evaluation.questions import Question
+from headrace.lifecycle.evaluation.report import ReportFile, report_files
+from headrace.lifecycle.evaluation.rules import Judgement, Rules, check_rules, judge_evaluation
+from headrace.lifecycle.evaluation.storing import store
 from headrace.lifecycle.evaluation.tasks import Task
 
 __all__ = [
     "DataChecks",
+    "Difference",
     "Evaluation",
     "EvaluationData",
+    "Judgement",
     "Question",
+    "ReportFile",
+    "Rules",
     "Task",
     "check_data",
+    "check_rules",
+    "differences",
     "evaluate",
     "evaluate_rows",
     "evaluate_version",
+    "judge_evaluation",
     "named_version",
     "read_data",
+    "report_files",
+    "store",
 ]

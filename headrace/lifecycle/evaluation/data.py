@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from headrace.lifecycle.tables import Rows, TableSource, open_table, read_all
 from headrace.lifecycle.tables.rows import Array, invalid
+from headrace.state.annotation_records import Metric
 
 Data = Path | str | TableSource | Mapping[str, object]
 _LONGEST_NAME = 128
@@ -73,3 +75,12 @@ def _digest_of(rows: Rows) -> str:
         else:
             digest.update(np.ascontiguousarray(column).tobytes())
     return digest.hexdigest()
+
+
+def signed(metrics: Sequence[Metric], data: EvaluationData) -> tuple[Metric, ...]:
+    """The metrics, which say of which data they are, and when they were measured."""
+    now = time.time()
+    return tuple(
+        replace(each, data_digest=data.digest, data_name=data.name, measured_at=now)
+        for each in metrics
+    )

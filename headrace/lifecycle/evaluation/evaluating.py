@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from headrace import errors
 from headrace.client import AsyncClient, Version
 from headrace.lifecycle.evaluation.asking import answered, fitting_of, outputs_to_ask
-from headrace.lifecycle.evaluation.data import Data, EvaluationData, read_data
+from headrace.lifecycle.evaluation.data import Data, EvaluationData, read_data, signed
 from headrace.lifecycle.evaluation.data_checks import check_data
 from headrace.lifecycle.evaluation.evaluation import FEW_ROWS, Evaluation
 from headrace.lifecycle.evaluation.judging import judge
@@ -18,7 +21,7 @@ from headrace.lifecycle.evaluation.measuring import measured
 from headrace.lifecycle.evaluation.questions import Question
 from headrace.lifecycle.evaluation.resampling import RESAMPLES
 from headrace.lifecycle.evaluation.targets import class_targets, known_targets
-from headrace.lifecycle.evaluation.tasks import CLASSES, Task, impossible
+from headrace.lifecycle.evaluation.tasks import CLASSES, Task, impossible, listed
 from headrace.lifecycle.evaluation.texts import evaluate_texts
 from headrace.lifecycle.predictors import Predictor, served_predictor
 from headrace.lifecycle.tables import Rows
@@ -149,11 +152,8 @@ async def evaluate_rows(
     target = question.target[0]
     is_of_classes = judged.task in CLASSES
     truth = class_targets(truths.columns[target], judged.classes) if is_of_classes else None
-    few = [
-        f"slice {each.slice!r} has {each.rows} rows: they say little"
-        for each in metrics
-        if each.slice and each.rows < FEW_ROWS and each.name == "missing_predictions"
-    ]
+    few = {each.slice: each.rows for each in metrics if each.slice and each.rows < FEW_ROWS}
+    small = [f"slices of few rows say little: {listed(few)}"] if few else []
     confusion = judged.confusion
     return Evaluation(
         model,
@@ -165,10 +165,10 @@ async def evaluate_rows(
         data.digest,
         len(truths),
         check_data(rows, target, known, truth),
-        metrics,
+        signed(metrics, data),
         judged.classes,
         judged.measure.undefined(),
-        (*judged.notes, *notes, *few),
+        (*judged.notes, *notes, *small),
         () if confusion is None else tuple(tuple(map(int, row)) for row in confusion.tolist()),
         requests=predictor.requests,
         seconds=time.monotonic() - began,
@@ -179,22 +179,13 @@ async def evaluate_rows(
     )
 
 
-def known_rows(rows: Rows, question: Question):  # type: ignore[no-untyped-def]
+def known_rows(rows: Rows, question: Question) -> npt.NDArray[Any]:
     """Say for each row whether it has a truth. Raises InvalidArgument (EVALUATION_IMPOSSIBLE)."""
-    import numpy as np
-
     wanted = (*question.target, *([question.group_by] if question.group_by else []))
     missing = [name for name in wanted if name not in rows.columns]
     if missing:
-        raise impossible(
-            f"there is no column {missing[0]!r}; there are {', '.join(map(repr, rows.columns))}"
-        )
+        raise impossible(f"there is no column {missing[0]!r}; there are {listed(rows.columns)}")
     known = np.all([known_targets(rows.columns[name]) for name in question.target], axis=0)
     if not known.any():
         raise impossible(f"no row has a value in {question.target[0]!r}")
-    return known
-
-
-def read_rows(path: Path | str, limit: int | None = None, seed: int = 0) -> EvaluationData:
-    """The rows of a file or a folder."""
-    return read_data(path, limit=limit, seed=seed)
+    return np.asarray(known)

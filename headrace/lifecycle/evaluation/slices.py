@@ -9,7 +9,7 @@ import numpy as np
 
 from headrace.errors import InvalidArgument
 from headrace.lifecycle.evaluation.measures.measure import Floats, Places
-from headrace.lifecycle.evaluation.tasks import impossible
+from headrace.lifecycle.evaluation.tasks import impossible, listed
 from headrace.lifecycle.tables.rows import Array, Rows, numbers_of
 
 MOST_VALUES = 20
@@ -27,7 +27,7 @@ def slices_of(rows: Rows, columns: Sequence[str]) -> tuple[dict[str, Places], tu
     for name in columns:
         if name not in rows.columns:
             raise impossible(
-                f"there is no column {name!r} to slice by; there are {', '.join(map(repr, rows.columns))}"
+                f"there is no column {name!r} to slice by; there are {listed(rows.columns)}"
             )
         parts = _parts(rows.columns[name])
         order = sorted(parts, key=lambda value: (-len(parts[value]), value))[:MOST_VALUES]
@@ -73,4 +73,4 @@ def _text(value: object) -> str:
         return "(none)"
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    return str(value)
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

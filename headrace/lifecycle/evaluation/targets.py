@@ -9,10 +9,8 @@ import numpy.typing as npt
 
 from headrace.lifecycle.evaluation.answers import Answers, Texts, class_text
 from headrace.lifecycle.evaluation.measures.measure import Floats, Places
-from headrace.lifecycle.evaluation.tasks import Task, impossible
+from headrace.lifecycle.evaluation.tasks import Task, impossible, listed
 from headrace.lifecycle.tables.rows import MISSING, Array
-
-_SHOWN = 8
 
 
 def known_targets(column: Array) -> npt.NDArray[np.bool_]:
@@ -55,8 +53,8 @@ def places_of(truth: Texts, answers: Answers) -> tuple[tuple[str, ...], Places, 
     unknown = sorted(set(truth) - set(places))
     if unknown:
         raise impossible(
-            f"the target has {_listed(unknown)}, which the version does not know: its classes are "
-            f"{_listed(names)}. --classes A,B,C names them in their order, as a file labels.txt beside "
+            f"the target has {listed(unknown)}, which the version does not know: its classes are "
+            f"{listed(names)}. --classes A,B,C names them in their order, as a file labels.txt beside "
             "the graph does"
         )
     true = np.array([places[name] for name in truth], dtype=np.intp)
@@ -117,8 +115,3 @@ def _whole(text: str) -> str:
     except ValueError:
         return text
     return str(int(number)) if number.is_integer() else text
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(repr(name[:60]) for name in names[:_SHOWN])
-    return shown + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")

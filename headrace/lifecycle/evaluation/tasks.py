@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Collection
 
 from headrace.errors import InvalidArgument
 
@@ -19,6 +20,15 @@ class Task(enum.StrEnum):
 
 
 CLASSES = frozenset([Task.BINARY, Task.MULTICLASS])
+
+
+_LISTED = 12
+
+
+def listed(names: Collection[str]) -> str:
+    """The first of some names, and how many more there are."""
+    shown = ", ".join(repr(name[:60]) for name in list(names)[:_LISTED])
+    return shown + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
 
 
 def impossible(what: str) -> InvalidArgument:

@@ -12,7 +12,7 @@ import numpy as np
 
 from headrace import errors
 from headrace.client import AsyncClient, Version
-from headrace.lifecycle.evaluation.data import EvaluationData
+from headrace.lifecycle.evaluation.data import EvaluationData, signed
 from headrace.lifecycle.evaluation.data_checks import check_data
 from headrace.lifecycle.evaluation.evaluation import Evaluation
 from headrace.lifecycle.evaluation.judging import Judged
@@ -74,7 +74,7 @@ async def evaluate_texts(
         data.digest,
         len(rows),
         check_data(data.rows, target, known),
-        metrics,
+        signed(metrics, data),
         undefined=judged.measure.undefined(),
         notes=tuple(notes),
         examples=_examples(prompts, references, answers),
