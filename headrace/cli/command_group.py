@@ -33,6 +33,7 @@ MODULES: Mapping[str, str] = {
     "alias": "alias",
     "route": "route",
     "reference": "reference",
+    "optimise": "optimise",
     "infer": "infer",
     "batch": "batch",
     "explain": "explain",

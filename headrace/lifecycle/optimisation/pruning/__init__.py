@@ -1,0 +1,1 @@
+"""Removes what a graph can do without: channels of layers, or single weights."""
