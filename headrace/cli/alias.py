@@ -10,7 +10,7 @@ from headrace.cli import output
 from headrace.cli.arguments import ModelName
 from headrace.cli.command import Cli, command
 from headrace.cli.completion import version_names
-from headrace.cli.insistence import AllowSignatureChange, AllowUnready
+from headrace.cli.insistence import AllowGateFailure, AllowSignatureChange, AllowUnready
 from headrace.resource_names import alias_resource
 
 
@@ -37,13 +37,18 @@ async def alias(
     ] = False,
     allow_signature_change: AllowSignatureChange = False,
     allow_unready: AllowUnready = False,
+    allow_gate_failure: AllowGateFailure = False,
 ) -> None:
     """Point aliases at versions: callers then say NAME@ALIAS.
 
-    A version that no replica serves, or that would break callers of the alias, is refused with the reason.
+    A version that no replica serves, that would break callers of the alias, or that does not pass the
+    model's gate, is refused with the reason.
     A new alias may name an older version that no replica holds: they load it then.
     """
-    given, allowed = targets or [], Allowed(allow_signature_change, allow_unready)
+    given, allowed = (
+        targets or [],
+        Allowed(allow_signature_change, allow_unready, allow_gate_failure),
+    )
     if delete or not given:
         _check_nothing_allowed(allowed)
     if delete:
@@ -61,6 +66,7 @@ class Allowed(NamedTuple):
 
     signature_change: bool
     unready: bool
+    gate_failure: bool
 
 
 def _check_nothing_allowed(allowed: Allowed) -> None:
@@ -78,6 +84,7 @@ async def _move(cli: Cli, name: str, alias: str, version: str, allowed: Allowed)
             version,
             allow_signature_change=allowed.signature_change,
             allow_unready=allowed.unready,
+            allow_gate_failure=allowed.gate_failure,
         )
     cli.show(moved, lambda: f"{name}@{alias} is version {moved.version}")
 
@@ -89,6 +96,7 @@ async def _move_together(cli: Cli, name: str, moves: dict[str, str], allowed: Al
             moves,
             allow_signature_change=allowed.signature_change,
             allow_unready=allowed.unready,
+            allow_gate_failure=allowed.gate_failure,
         )
     lines = [f"{name}@{each.name} is version {each.version}" for each in moved]
     cli.show({"aliases": moved}, lambda: "\n".join(lines))

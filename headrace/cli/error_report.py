@@ -31,6 +31,7 @@ _REMEDIES: Mapping[str, str] = {
     "DATA_IN_USE": "`headrace push` adds models to a suite that runs; --data FOLDER starts another",
     "ETAG_MISMATCH": "somebody changed it meanwhile: look again, then repeat the command",
     "SIGNATURE_CHANGED": "--allow-signature-change goes on anyway",
+    "GATE_NOT_PASSED": "`headrace gate NAME` shows every rule; --allow-gate-failure goes on anyway",
     "VERSION_NOT_SERVED": "`headrace status NAME` shows every replica; --allow-unready goes on anyway",
     "VERSION_UNAVAILABLE": "`headrace status NAME` shows every replica",
     "VERSION_NOT_READY": "`headrace status NAME` shows every replica; --timeout allows more time",

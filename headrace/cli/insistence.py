@@ -16,3 +16,9 @@ AllowSignatureChange = Annotated[
 AllowUnready = Annotated[
     bool, typer.Option("--allow-unready", help="Go on though no replica serves the version.")
 ]
+AllowGateFailure = Annotated[
+    bool,
+    typer.Option(
+        "--allow-gate-failure", help="Go on though the version does not pass the model's gate."
+    ),
+]

@@ -15,7 +15,7 @@ from headrace.cli import route_options as options
 from headrace.cli.arguments import ModelName
 from headrace.cli.command import Cli, command
 from headrace.cli.error_report import printable
-from headrace.cli.insistence import AllowSignatureChange, AllowUnready
+from headrace.cli.insistence import AllowGateFailure, AllowSignatureChange, AllowUnready
 
 if TYPE_CHECKING:
     from headrace.client import AsyncClient, Route
@@ -49,6 +49,7 @@ async def route(  # an option each
     ] = None,
     allow_signature_change: AllowSignatureChange = False,
     allow_unready: AllowUnready = False,
+    allow_gate_failure: AllowGateFailure = False,
 ) -> None:
     """Show or change where requests go that name no version; what is not given stays.
 
@@ -58,9 +59,9 @@ async def route(  # an option each
     The first match rule that fits a request decides; then its sticky key does, where it has one; else the
     weights do. A shadow gets copies of requests, and its answers are counted and dropped.
 
-    A version that no replica serves, or that would break callers of the stable one, is refused with the
-    reason. A rollback is for emergencies: another signature does not stop it, but is told, and canaries,
-    match rules and the shadow end with it.
+    A version that no replica serves, that would break callers of the stable one, or that does not pass the
+    model's gate, is refused with the reason. A rollback is for emergencies: another signature does not stop
+    it, but is told, no gate does, and canaries, match rules and the shadow end with it.
     """
     given = options.RouteOptions(
         stable=stable,
@@ -76,7 +77,11 @@ async def route(  # an option each
         no_match=no_match,
         no_shadow=no_shadow,
     )
-    insistence = {"allow_signature_change": allow_signature_change, "allow_unready": allow_unready}
+    insistence = {
+        "allow_signature_change": allow_signature_change,
+        "allow_unready": allow_unready,
+        "allow_gate_failure": allow_gate_failure,
+    }
     _check(given, rollback=rollback, conditional=etag is not None or any(insistence.values()))
     await _run(cli, name, None if rollback else given, etag, insistence)
 
@@ -114,10 +119,10 @@ async def _put(
     *,
     tell_only: bool,
     allow_signature_change: bool,
-    allow_unready: bool,
+    **insistence: bool,
 ) -> Route:
     """The route as changed; with `tell_only`, what breaks callers is told and does not stop it."""
-    put = partial(client.put_route, wanted, allow_unready=allow_unready)
+    put = partial(client.put_route, wanted, **insistence)
     try:
         return await put(allow_signature_change=allow_signature_change)
     except errors.FailedPrecondition as error:

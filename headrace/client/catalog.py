@@ -13,12 +13,14 @@ from headrace.client import methods, resource_messages
 from headrace.client.calls import Calls
 from headrace.client.methods import Method, Request, Response
 from headrace.client.resources import Alias, Model, Version
+from headrace.conversion.gates import gate_to_proto
 from headrace.registry.v1 import (
     alias_pb2,
     model_pb2,
     registry_service_pb2,
 )
 from headrace.resource_names import alias_resource, model_resource, version_resource
+from headrace.state.gate_records import GateRecord
 
 PAGE_SIZE = 1000
 
@@ -79,6 +81,7 @@ class CatalogCalls(RegistryCalls):
         keep_latest: int | None = None,
         pinned: bool = False,
         protected: bool = False,
+        gate: GateRecord | None = None,
         request_id: str = "",
         timeout_seconds: float | None = None,
     ) -> Model:
@@ -90,6 +93,7 @@ class CatalogCalls(RegistryCalls):
             keep_latest=keep_latest,
             pinned=pinned,
             protected=protected,
+            gate=gate_to_proto(gate) if gate else None,
         )
         request = registry_service_pb2.CreateModelRequest(
             model=proto, request_id=request_id or str(uuid4())
@@ -120,16 +124,21 @@ class CatalogCalls(RegistryCalls):
         keep_latest: int | None = None,
         pinned: bool | None = None,
         protected: bool | None = None,
+        gate: GateRecord | None = None,
         etag: str = "",
         timeout_seconds: float | None = None,
     ) -> Model:
-        """Change what is given of a model, leave the rest. Raises NotFound, Aborted, InvalidArgument."""
+        """Change what is given of a model, leave the rest; `GateRecord()` takes its gate away.
+
+        Raises NotFound, Aborted, InvalidArgument (GATE_INVALID, MODEL_INVALID).
+        """
         given = {
             "description": description,
             "labels": labels,
             "keep_latest": keep_latest,
             "pinned": pinned,
             "protected": protected,
+            "gate": gate,
         }
         changed_fields = [name for name, value in given.items() if value is not None]
         if not changed_fields:  # an empty mask would stand for all fields
@@ -142,6 +151,7 @@ class CatalogCalls(RegistryCalls):
             keep_latest=keep_latest or 0,
             pinned=bool(pinned),
             protected=bool(protected),
+            gate=gate_to_proto(gate) if gate else None,
         )
         request = registry_service_pb2.UpdateModelRequest(
             model=proto, update_mask=field_mask_pb2.FieldMask(paths=changed_fields)
@@ -222,12 +232,14 @@ class CatalogCalls(RegistryCalls):
         etag: str = "",
         allow_signature_change: bool = False,
         allow_unready: bool = False,
+        allow_gate_failure: bool = False,
         timeout_seconds: float | None = None,
     ) -> Alias:
         """Point an alias at a version (a number, or what another alias names), creating it if need be.
 
         Raises NotFound, Aborted; FailedPrecondition for a version that would break callers of the alias
-        (SIGNATURE_CHANGED) and for one that no replica serves (VERSION_NOT_SERVED), unless allowed.
+        (SIGNATURE_CHANGED), for one that no replica serves (VERSION_NOT_SERVED) and for one that does not
+        pass the model's gate (GATE_NOT_PASSED), unless allowed.
         """
         number = await self.resolve(model, version, timeout_seconds=timeout_seconds)
         proto = alias_pb2.Alias(name=alias_resource(model, alias), version=number, etag=etag)
@@ -236,6 +248,7 @@ class CatalogCalls(RegistryCalls):
             allow_missing=not etag,
             allow_signature_change=allow_signature_change,
             allow_unready=allow_unready,
+            allow_gate_failure=allow_gate_failure,
         )
         moved = await self._change(methods.UPDATE_ALIAS, request, timeout_seconds)
         return resource_messages.alias_from_proto(moved)
@@ -247,6 +260,7 @@ class CatalogCalls(RegistryCalls):
         *,
         allow_signature_change: bool = False,
         allow_unready: bool = False,
+        allow_gate_failure: bool = False,
         timeout_seconds: float | None = None,
     ) -> list[Alias]:
         """Point several aliases at versions in one change: all of them, or none where one is refused.
@@ -263,6 +277,7 @@ class CatalogCalls(RegistryCalls):
                 allow_missing=True,
                 allow_signature_change=allow_signature_change,
                 allow_unready=allow_unready,
+                allow_gate_failure=allow_gate_failure,
             )
             for alias, version in versions.items()
         ]

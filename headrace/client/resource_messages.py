@@ -30,6 +30,7 @@ from headrace.conversion import (
     signature_from_proto,
     timestamp_from_proto,
 )
+from headrace.conversion.gates import gate_from_proto
 from headrace.conversion.times import seconds_from_proto
 from headrace.monitor.v1 import monitor_service_pb2
 from headrace.registry.v1 import (
@@ -63,6 +64,7 @@ def model_from_proto(proto: model_pb2.Model) -> Model:
         keep_latest=proto.keep_latest,
         pinned=proto.pinned,
         protected=proto.protected,
+        gate=gate_from_proto(proto.gate) if proto.HasField("gate") else None,
         kind=kind_from_proto(proto.kind) if proto.kind else None,
         last_version=proto.last_version,
         created_at=timestamp_from_proto(proto.create_time),

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from headrace.state.gate_records import GateRecord
 from headrace.state.language_records import LanguageFacts, VersionKind
 from headrace.state.records import ArtifactFile, ServingConfig, Signature
 from headrace.state.route_records import Canary, MatchRule, RequestKey, Shadow
@@ -34,6 +35,8 @@ class Model:
     etag: str = ""
     pinned: bool = False
     protected: bool = False
+    gate: GateRecord | None = None
+    """What must hold of a version's metrics before an alias or the route may name it."""
     kind: VersionKind | None = None
     """What its stable version is asked for; None before the first, and in answers to changes."""
 

@@ -38,6 +38,7 @@ class RouteCalls(CatalogCalls):
         etag: str = "",
         allow_signature_change: bool = False,
         allow_unready: bool = False,
+        allow_gate_failure: bool = False,
         timeout_seconds: float | None = None,
     ) -> Route:
         """Set the whole route: `weight` percent to `canary`, the rest to `stable`; numbers or aliases.
@@ -50,7 +51,8 @@ class RouteCalls(CatalogCalls):
 
         Raises NotFound, Aborted where the etag is not the present one, InvalidArgument for what is
         incomplete or malformed; FailedPrecondition for a version that would break callers
-        (SIGNATURE_CHANGED) and for one that no replica serves (VERSION_NOT_SERVED), unless allowed.
+        (SIGNATURE_CHANGED), for one that no replica serves (VERSION_NOT_SERVED) and for one that does not
+        pass the model's gate (GATE_NOT_PASSED), unless allowed.
         """
 
         async def number(version: int | str) -> int:
@@ -82,6 +84,7 @@ class RouteCalls(CatalogCalls):
             wanted,
             allow_signature_change=allow_signature_change,
             allow_unready=allow_unready,
+            allow_gate_failure=allow_gate_failure,
             timeout_seconds=timeout_seconds,
         )
 
@@ -91,6 +94,7 @@ class RouteCalls(CatalogCalls):
         *,
         allow_signature_change: bool = False,
         allow_unready: bool = False,
+        allow_gate_failure: bool = False,
         timeout_seconds: float | None = None,
     ) -> Route:
         """Set the whole route to `route`, on condition of its etag if it has one. As `set_route`."""
@@ -98,6 +102,7 @@ class RouteCalls(CatalogCalls):
             route=resource_messages.route_to_proto(route),
             allow_signature_change=allow_signature_change,
             allow_unready=allow_unready,
+            allow_gate_failure=allow_gate_failure,
         )
         changed = await self._change(methods.UPDATE_ROUTE, request, timeout_seconds)
         return resource_messages.route_from_proto(changed)
@@ -107,7 +112,7 @@ class RouteCalls(CatalogCalls):
     ) -> Route:
         """Make the version that was stable before stable again; end canaries, match rules and shadow.
 
-        It is for emergencies, so another signature does not stop it. Raises FailedPrecondition
+        It is for emergencies, so neither another signature nor a gate stops it. Raises FailedPrecondition
         (NO_PREVIOUS_VERSION, VERSION_NOT_SERVED), and Aborted where the route moved meanwhile.
         """
         return await self.put_route(

@@ -18,6 +18,7 @@ from headrace.client.loop_thread import LoopThread
 from headrace.client.push import Config
 from headrace.client.reference_resources import VersionReference
 from headrace.client.resources import Alias, Change, Model, Route, Version
+from headrace.state.gate_records import GateRecord
 from headrace.state.language_records import VersionKind
 from headrace.state.records import ReplicaRecord
 from headrace.state.route_records import RequestKey
@@ -38,6 +39,7 @@ class BlockingRegistryCalls:
         keep_latest: int | None = None,
         pinned: bool = False,
         protected: bool = False,
+        gate: GateRecord | None = None,
         request_id: str = "",
         timeout_seconds: float | None = None,
     ) -> Model:
@@ -50,6 +52,7 @@ class BlockingRegistryCalls:
                 keep_latest=keep_latest,
                 pinned=pinned,
                 protected=protected,
+                gate=gate,
                 request_id=request_id,
                 timeout_seconds=timeout_seconds,
             )
@@ -72,10 +75,14 @@ class BlockingRegistryCalls:
         keep_latest: int | None = None,
         pinned: bool | None = None,
         protected: bool | None = None,
+        gate: GateRecord | None = None,
         etag: str = "",
         timeout_seconds: float | None = None,
     ) -> Model:
-        """Change what is given of a model, leave the rest. Raises NotFound, Aborted, InvalidArgument."""
+        """Change what is given of a model, leave the rest; `GateRecord()` takes its gate away.
+
+        Raises NotFound, Aborted, InvalidArgument (GATE_INVALID, MODEL_INVALID).
+        """
         return self._thread.run(
             self._async.update_model(
                 model,
@@ -84,6 +91,7 @@ class BlockingRegistryCalls:
                 keep_latest=keep_latest,
                 pinned=pinned,
                 protected=protected,
+                gate=gate,
                 etag=etag,
                 timeout_seconds=timeout_seconds,
             )
@@ -144,12 +152,14 @@ class BlockingRegistryCalls:
         etag: str = "",
         allow_signature_change: bool = False,
         allow_unready: bool = False,
+        allow_gate_failure: bool = False,
         timeout_seconds: float | None = None,
     ) -> Alias:
         """Point an alias at a version (a number, or what another alias names), creating it if need be.
 
         Raises NotFound, Aborted; FailedPrecondition for a version that would break callers of the alias
-        (SIGNATURE_CHANGED) and for one that no replica serves (VERSION_NOT_SERVED), unless allowed.
+        (SIGNATURE_CHANGED), for one that no replica serves (VERSION_NOT_SERVED) and for one that does not
+        pass the model's gate (GATE_NOT_PASSED), unless allowed.
         """
         return self._thread.run(
             self._async.alias(
@@ -159,6 +169,7 @@ class BlockingRegistryCalls:
                 etag=etag,
                 allow_signature_change=allow_signature_change,
                 allow_unready=allow_unready,
+                allow_gate_failure=allow_gate_failure,
                 timeout_seconds=timeout_seconds,
             )
         )
@@ -170,6 +181,7 @@ class BlockingRegistryCalls:
         *,
         allow_signature_change: bool = False,
         allow_unready: bool = False,
+        allow_gate_failure: bool = False,
         timeout_seconds: float | None = None,
     ) -> list[Alias]:
         """Point several aliases at versions in one change: all of them, or none where one is refused.
@@ -183,6 +195,7 @@ class BlockingRegistryCalls:
                 versions,
                 allow_signature_change=allow_signature_change,
                 allow_unready=allow_unready,
+                allow_gate_failure=allow_gate_failure,
                 timeout_seconds=timeout_seconds,
             )
         )
@@ -318,6 +331,7 @@ class BlockingRegistryCalls:
         etag: str = "",
         allow_signature_change: bool = False,
         allow_unready: bool = False,
+        allow_gate_failure: bool = False,
         timeout_seconds: float | None = None,
     ) -> Route:
         """Set the whole route: `weight` percent to `canary`, the rest to `stable`; numbers or aliases.
@@ -330,7 +344,8 @@ class BlockingRegistryCalls:
 
         Raises NotFound, Aborted where the etag is not the present one, InvalidArgument for what is
         incomplete or malformed; FailedPrecondition for a version that would break callers
-        (SIGNATURE_CHANGED) and for one that no replica serves (VERSION_NOT_SERVED), unless allowed.
+        (SIGNATURE_CHANGED), for one that no replica serves (VERSION_NOT_SERVED) and for one that does not
+        pass the model's gate (GATE_NOT_PASSED), unless allowed.
         """
         return self._thread.run(
             self._async.set_route(
@@ -346,6 +361,7 @@ class BlockingRegistryCalls:
                 etag=etag,
                 allow_signature_change=allow_signature_change,
                 allow_unready=allow_unready,
+                allow_gate_failure=allow_gate_failure,
                 timeout_seconds=timeout_seconds,
             )
         )
@@ -356,6 +372,7 @@ class BlockingRegistryCalls:
         *,
         allow_signature_change: bool = False,
         allow_unready: bool = False,
+        allow_gate_failure: bool = False,
         timeout_seconds: float | None = None,
     ) -> Route:
         """Set the whole route to `route`, on condition of its etag if it has one. As `set_route`."""
@@ -364,6 +381,7 @@ class BlockingRegistryCalls:
                 route,
                 allow_signature_change=allow_signature_change,
                 allow_unready=allow_unready,
+                allow_gate_failure=allow_gate_failure,
                 timeout_seconds=timeout_seconds,
             )
         )
@@ -373,7 +391,7 @@ class BlockingRegistryCalls:
     ) -> Route:
         """Make the version that was stable before stable again; end canaries, match rules and shadow.
 
-        It is for emergencies, so another signature does not stop it. Raises FailedPrecondition
+        It is for emergencies, so neither another signature nor a gate stops it. Raises FailedPrecondition
         (NO_PREVIOUS_VERSION, VERSION_NOT_SERVED), and Aborted where the route moved meanwhile.
         """
         return self._thread.run(

@@ -13,7 +13,7 @@ has just measured: both with the same words. Nothing here reads a state or a clo
 """
 
 from headrace.gates.directions import is_smaller_better
-from headrace.gates.judging import Reference, judge
+from headrace.gates.judging import Reference, judge, references_for
 from headrace.gates.measured import Measured, Measurements
 from headrace.gates.rules import GATE_INVALID, check_gate, comparison, written_comparison
 from headrace.gates.verdict import Result, Verdict
@@ -29,5 +29,6 @@ __all__ = [
     "comparison",
     "is_smaller_better",
     "judge",
+    "references_for",
     "written_comparison",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from headrace.filters import (
@@ -51,6 +51,32 @@ def judge(
         for wanted in gate.no_worse_than
     ]
     return Verdict((*required, *not_worse))
+
+
+def references_for(
+    gate: GateRecord,
+    number: int,
+    stable: int | None,
+    aliases: Mapping[str, int],
+    metrics_of: Callable[[int], Iterable[Metric]],
+) -> dict[str, Reference | None]:
+    """The versions that version `number` is compared with, by `than` of the gate's comparisons.
+
+    '' is the route's stable version, and so is `stable` where no alias is called so. None where there is
+    no such version, or it is the version itself.
+    """
+    names = {"": stable, "stable": stable, **aliases}
+    found = {each.than: names.get(each.than) for each in gate.no_worse_than}
+    return {
+        than: None
+        if other in (None, number)
+        else Reference(_named(than, other), tuple(metrics_of(other)))
+        for than, other in found.items()
+    }
+
+
+def _named(than: str, number: int) -> str:
+    return f"version {number}, which {than or 'the route'} names now,"
 
 
 def _required(text: str, mine: Measurements) -> Result:

@@ -75,6 +75,13 @@ def _has_no_settings(request: Any) -> bool:
     return not request.settings
 
 
+def _to_gate(request: Any) -> Iterable[Verb]:
+    """A gate decides what callers get, as a route does."""
+    mask = getattr(request, "update_mask", None)
+    sets_gate = request.model.HasField("gate") and not (mask and mask.paths)
+    return (Verb.ROUTE,) if sets_gate or (mask and "gate" in mask.paths) else ()
+
+
 _FILTERED = MethodRule(Permission(Scope.FILTERED, Verb.READ))
 
 _INFERENCE: Mapping[str, MethodRule] = {
@@ -106,10 +113,10 @@ _GENERATION: Mapping[str, MethodRule] = {
 }
 
 _REGISTRY: Mapping[str, MethodRule] = {
-    "CreateModel": _on(Verb.PUSH, lambda request: (request.model.name,)),
+    "CreateModel": _on(Verb.PUSH, lambda request: (request.model.name,), further=_to_gate),
     "GetModel": _on(Verb.READ, _name),
     "ListModels": _FILTERED,
-    "UpdateModel": _on(Verb.PUSH, lambda request: (request.model.name,)),
+    "UpdateModel": _on(Verb.PUSH, lambda request: (request.model.name,), further=_to_gate),
     "DeleteModel": _on(Verb.DELETE, _name),
     "PushVersion": _on(
         Verb.PUSH,

@@ -13,6 +13,7 @@ from typing import Any
 
 from msgspec import UNSET, UnsetType
 
+from headrace.state.gate_records import GateRecord
 from headrace.state.records import AliasRecord, ModelRecord
 from headrace.state.route_records import RouteRecord
 from headrace.state.unknown_fields import unknown_fields, with_unknown_fields
@@ -37,6 +38,7 @@ class ModelDifference:
     revision: int | UnsetType = UNSET
     pinned: bool | UnsetType = UNSET
     protected: bool | UnsetType = UNSET
+    gate: GateRecord | UnsetType | None = UNSET
 
     @property
     def whole(self) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from headrace.datatype_names import Datatype
+from headrace.state.gate_records import GateRecord
 from headrace.state.language_records import (
     EncodingConfig,
     GenerationConfig,
@@ -335,6 +336,8 @@ class ModelRecord:
     pinned: bool = False
     protected: bool = False
     """Whether it cannot be deleted, forced or not."""
+    gate: GateRecord | None = None
+    """What must hold of a version's metrics before an alias or the route may name it."""
 
 
 class LoadState(enum.StrEnum):

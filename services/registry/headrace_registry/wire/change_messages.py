@@ -37,7 +37,8 @@ def alias_after(change: Change) -> alias_pb2.Alias:
 
 def aliases_after(change: Change) -> list[alias_pb2.Alias]:
     """The aliases that a change moved."""
-    return [_alias(change, each.resource) for each in change.resources]
+    moved = (each.resource for each in change.resources if each.kind == change.kind)
+    return [_alias(change, resource) for resource in moved]
 
 
 def route_after(change: Change) -> route_pb2.Route:

@@ -10,6 +10,7 @@ from headrace.conversion import (
     signature_to_proto,
     timestamp_to_proto,
 )
+from headrace.conversion.gates import gate_to_proto
 from headrace.registry.v1 import (
     alias_pb2,
     model_pb2,
@@ -58,6 +59,7 @@ def model_to_proto(model: ModelRecord) -> model_pb2.Model:
         keep_latest=model.keep_latest,
         pinned=model.pinned,
         protected=model.protected,
+        gate=gate_to_proto(model.gate) if model.gate else None,
         create_time=timestamp_to_proto(model.created_at),
         last_version=model.last_number,
         etag=etag_of(model.revision),

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from headrace import errors
 from headrace.conversion import MAX_BATCH_SIZE, route_from_proto, serving_config_from_proto
+from headrace.conversion.gates import gate_from_proto
 from headrace.model_files.foreign_formats import format_of_name, not_onnx
 from headrace.registry.v1 import model_pb2
 from headrace.registry.v1 import registry_service_pb2 as pb
@@ -19,6 +20,7 @@ from headrace.resource_names import (
     parse_route,
     parse_version,
 )
+from headrace.state.gate_records import GateRecord
 from headrace.state.language_records import VersionKind
 from headrace.state.records import Batching, ServingConfig
 from headrace.type.v1 import language_pb2
@@ -43,7 +45,7 @@ _Creation = TypeVar("_Creation", pb.CreateModelRequest, pb.PushVersionRequest.He
 _List = (
     pb.ListModelsRequest | pb.ListVersionsRequest | pb.ListAliasesRequest | pb.ListReplicasRequest
 )
-_EDITABLE = ("description", "labels", "keep_latest", "pinned", "protected")
+_EDITABLE = ("description", "labels", "keep_latest", "pinned", "protected", "gate")
 _ENDINGS = {
     ".onnx": Format.ONNX,
     ".zip": Format.ZIP,
@@ -64,13 +66,14 @@ def new_model(request: pb.CreateModelRequest) -> NewModel:
         keep_latest=_keep_latest(model),
         pinned=model.pinned,
         protected=model.protected,
+        gate=_gate(model),
     )
 
 
 def model_edit(request: pb.UpdateModelRequest) -> ModelEdit:
     """Return what to change of a model: what the mask names, or all that can be.
 
-    Without a mask, callers that know no protection must not take it away.
+    Without a mask, callers that know no protection and no gate must not take them away.
     """
     model = request.model
     masked = tuple(request.update_mask.paths)
@@ -90,7 +93,20 @@ def model_edit(request: pb.UpdateModelRequest) -> ModelEdit:
         keep_latest=_keep_latest(model) if "keep_latest" in paths else None,
         pinned=model.pinned if "pinned" in paths else None,
         protected=model.protected if "protected" in masked or model.protected else None,
+        gate=(_gate(model) or GateRecord())
+        if "gate" in masked or (model.HasField("gate") and not masked)
+        else None,
     )
+
+
+def _gate(model: model_pb2.Model) -> GateRecord | None:
+    """The gate of a model; None where it demands nothing. Raises InvalidArgument."""
+    for alias in (*model.gate.aliases, *(each.than for each in model.gate.no_worse_than)):
+        if alias:
+            check_alias_name(alias)
+    if model.gate.data_digest:
+        model.gate.data_digest = parse_digest(model.gate.data_digest, "model.gate.data_digest")
+    return gate_from_proto(model.gate)
 
 
 def model_removal(request: pb.DeleteModelRequest) -> ModelRemoval:
@@ -223,7 +239,9 @@ def _keep_latest(model: model_pb2.Model) -> int:
 
 
 def _allowed(request: pb.UpdateRouteRequest | pb.UpdateAliasRequest) -> Allowed:
-    return Allowed(request.allow_signature_change, request.allow_unready)
+    return Allowed(
+        request.allow_signature_change, request.allow_unready, request.allow_gate_failure
+    )
 
 
 def _format(filename: str) -> Format:

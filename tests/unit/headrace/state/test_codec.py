@@ -113,6 +113,7 @@ def test_the_defaults_of_records_are_part_of_what_is_stored() -> None:
         "revision": 0,
         "pinned": False,
         "protected": False,
+        "gate": None,
     } == model
 
 

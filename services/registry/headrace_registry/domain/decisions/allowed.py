@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """The checks that are skipped: the signature's, and that some replica serves the version."""
+    """The checks that are skipped: the signature's, that some replica serves the version, the gate's."""
 
     signature_change: bool = False
     unready: bool = False
+    gate_failure: bool = False
 
 
 NOTHING_ALLOWED = Allowed()

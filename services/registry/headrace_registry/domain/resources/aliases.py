@@ -16,6 +16,7 @@ from headrace_registry.domain.decisions.allowed import NOTHING_ALLOWED, Allowed
 from headrace_registry.domain.decisions.decision import Decision
 from headrace_registry.domain.decisions.decision_context import DecisionContext
 from headrace_registry.domain.decisions.etags import check_etag
+from headrace_registry.domain.decisions.gated import check_gate_of
 from headrace_registry.domain.decisions.limits import check_room_for_alias
 from headrace_registry.domain.decisions.readiness import check_served, is_held
 from headrace_registry.domain.decisions.signature_changes import check_signature
@@ -64,8 +65,8 @@ def move_alias(
 ) -> Decision:
     """Decide on an alias to move.
 
-    Raises NotFound, Aborted, FailedPrecondition (SIGNATURE_CHANGED, VERSION_NOT_SERVED),
-    ResourceExhausted (TOO_MANY_ALIASES).
+    Raises NotFound, Aborted, FailedPrecondition (SIGNATURE_CHANGED, VERSION_NOT_SERVED,
+    GATE_NOT_PASSED), ResourceExhausted (TOO_MANY_ALIASES).
     """
     return move_aliases(context, move.model, (move,), replicas)
 
@@ -81,16 +82,19 @@ def move_aliases(
     Raises InvalidArgument (ALIASES_INVALID), and as `move_alias` does for the first that cannot be moved.
     """
     _check_moves(model, moves)
-    changed = find_model(context.catalog, model)
+    present = changed = find_model(context.catalog, model)
+    overrides: list[ChangedResource] = []
     for move in moves:
         _check_move(context, changed, move, replicas)
+        overrides += _check_gate(context.catalog, present, move)
         changed = replace(changed, aliases=with_alias(context, changed, move.alias, move.version))
     first, *further = (
         ChangedResource("alias.update", alias_resource(model, move.alias)) for move in moves
     )
     changed = replace(changed, revision=context.next_revision)
     records = {MODELS.name: {model: changed}}
-    return context.change(first.kind, first.resource, records, tuple(further))
+    told = (*further, *dict.fromkeys(overrides))
+    return context.change(first.kind, first.resource, records, told)
 
 
 def _check_moves(model: str, moves: Sequence[AliasMove]) -> None:
@@ -146,6 +150,17 @@ def _check_version(
         before = catalog.versions.get((move.model, present.version))
         check_signature(before, version, allowed=move.allowed.signature_change)
         check_served(version, replicas, catalog, allowed=move.allowed.unready)
+
+
+def _check_gate(
+    catalog: Catalog, model: ModelRecord, move: AliasMove
+) -> tuple[ChangedResource, ...]:
+    """Pass if the alias may name the version, which is judged beside what all aliases name before."""
+    alias = model.aliases.get(move.alias)
+    stays = alias is not None and alias.version == move.version
+    if stays or model.gate is None or not model.gate.guards(move.alias):
+        return ()
+    return check_gate_of(catalog, model, move.version, allowed=move.allowed.gate_failure)
 
 
 def delete_alias(context: DecisionContext, removal: AliasRemoval) -> Decision:

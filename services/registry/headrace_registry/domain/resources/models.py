@@ -7,8 +7,10 @@ from dataclasses import dataclass, field, replace
 
 from headrace import errors
 from headrace.errors import FieldViolation
+from headrace.gates import check_gate
 from headrace.resource_names import model_resource
 from headrace.state.catalog import Catalog
+from headrace.state.gate_records import GateRecord
 from headrace.state.record_collections import MODELS, VERSIONS
 from headrace.state.records import AliasRecord, ModelRecord, version_key
 from headrace_registry.domain.belongings import without_belongings
@@ -35,11 +37,12 @@ class NewModel:
     keep_latest: int = DEFAULT_KEEP_LATEST
     pinned: bool = False
     protected: bool = False
+    gate: GateRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ModelEdit:
-    """A change of a model: None leaves as it is."""
+    """A change of a model: None leaves as it is; a gate that demands nothing takes it away."""
 
     name: str
     etag: str = ""
@@ -48,6 +51,7 @@ class ModelEdit:
     keep_latest: int | None = None
     pinned: bool | None = None
     protected: bool | None = None
+    gate: GateRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,7 @@ def find_model(catalog: Catalog, name: str) -> ModelRecord:
 def create_model(context: DecisionContext, new: NewModel) -> Decision:
     """Decide on a model to create.
 
-    Raises AlreadyExists (MODEL_EXISTS), InvalidArgument (MODEL_INVALID), ResourceExhausted.
+    Raises AlreadyExists (MODEL_EXISTS), InvalidArgument (MODEL_INVALID, GATE_INVALID), ResourceExhausted.
     """
     if new.name in context.catalog.models:
         raise errors.AlreadyExists(
@@ -99,6 +103,7 @@ def begin_model(context: DecisionContext, new: NewModel) -> ModelRecord:
         keep_latest=new.keep_latest,
         pinned=new.pinned,
         protected=new.protected or context.limits.protect_models,
+        gate=new.gate,
         last_number=context.last_number,
         revision=context.next_revision,
     )
@@ -116,7 +121,7 @@ def with_alias(
 
 
 def update_model(context: DecisionContext, edit: ModelEdit) -> Decision:
-    """Decide on a model's change. Raises NotFound, Aborted, InvalidArgument (MODEL_INVALID)."""
+    """Decide on a model's change. Raises NotFound, Aborted, InvalidArgument."""
     model = find_model(context.catalog, edit.name)
     check_etag(edit.etag, model.revision, model_resource(edit.name))
     changed = _checked(
@@ -127,12 +132,17 @@ def update_model(context: DecisionContext, edit: ModelEdit) -> Decision:
             keep_latest=model.keep_latest if edit.keep_latest is None else edit.keep_latest,
             pinned=model.pinned if edit.pinned is None else edit.pinned,
             protected=model.protected if edit.protected is None else edit.protected,
+            gate=model.gate if edit.gate is None else _demanding(edit.gate),
             revision=context.next_revision,
         )
     )
     return context.change(
         "model.update", model_resource(edit.name), {MODELS.name: {edit.name: changed}}
     )
+
+
+def _demanding(gate: GateRecord) -> GateRecord | None:
+    return None if gate.is_open else gate
 
 
 def delete_model(context: DecisionContext, removal: ModelRemoval) -> Decision:
@@ -183,6 +193,8 @@ def check_description(description: str) -> None:
 
 
 def _checked(model: ModelRecord) -> ModelRecord:
+    if model.gate is not None:
+        check_gate(model.gate)
     violations = tuple(_violations(model))
     if violations:
         listed = "; ".join(f"{wrong.field}: {wrong.description}" for wrong in violations)

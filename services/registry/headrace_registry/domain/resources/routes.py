@@ -8,14 +8,16 @@ from dataclasses import dataclass, replace
 from headrace import errors
 from headrace.resource_names import route_resource
 from headrace.state.catalog import Catalog
+from headrace.state.changes import ChangedResource
 from headrace.state.record_collections import MODELS
-from headrace.state.records import ReplicaRecord
+from headrace.state.records import ModelRecord, ReplicaRecord
 from headrace.state.route_records import RouteRecord
 from headrace.state.unknown_fields import with_unknown_of
 from headrace_registry.domain.decisions.allowed import NOTHING_ALLOWED, Allowed
 from headrace_registry.domain.decisions.decision import Decision
 from headrace_registry.domain.decisions.decision_context import DecisionContext
 from headrace_registry.domain.decisions.etags import check_etag
+from headrace_registry.domain.decisions.gated import check_gate_of
 from headrace_registry.domain.decisions.readiness import check_served
 from headrace_registry.domain.decisions.signature_changes import check_signature
 from headrace_registry.domain.resources.models import find_model
@@ -53,14 +55,16 @@ def update_route(
 ) -> Decision:
     """Decide on a route: all of it in one change; the former stable is kept as the way back.
 
-    Raises NotFound, Aborted, FailedPrecondition (SIGNATURE_CHANGED, VERSION_NOT_SERVED), InvalidArgument
-    (ROUTE_INVALID).
+    Raises NotFound, Aborted, FailedPrecondition (SIGNATURE_CHANGED, VERSION_NOT_SERVED, GATE_NOT_PASSED),
+    InvalidArgument (ROUTE_INVALID).
     """
     resource = route_resource(edit.model)
     present = find_route(context.catalog, edit.model)
     check_etag(edit.etag, present.revision, resource)
     check_route(edit.route)
     _check_versions(context.catalog, present, edit, replicas)
+    model = find_model(context.catalog, edit.model)
+    overrides = _check_gate(context.catalog, model, present, edit)
     stable_stays = edit.route.stable == present.stable
     route = replace(
         with_unknown_of(edit.route, present),
@@ -68,9 +72,9 @@ def update_route(
         updated_at=context.now,
         revision=context.next_revision,
     )
-    model = find_model(context.catalog, edit.model)
     changed = replace(model, route=route, revision=context.next_revision)
-    return context.change("route.update", resource, {MODELS.name: {edit.model: changed}})
+    records = {MODELS.name: {edit.model: changed}}
+    return context.change("route.update", resource, records, overrides)
 
 
 def _check_versions(
@@ -91,6 +95,24 @@ def _check_versions(
             check_signature(stable, numbers[number], allowed=edit.allowed.signature_change)
         if number != stable.number and number not in known:
             check_served(numbers[number], replicas, catalog, allowed=edit.allowed.unready)
+
+
+def _check_gate(
+    catalog: Catalog, model: ModelRecord, present: RouteRecord, edit: RouteEdit
+) -> tuple[ChangedResource, ...]:
+    """Pass if what comes to answer callers, or to be stable, passes the gate; a shadow answers nobody.
+
+    The way back is always open: what was stable before is not judged where it is made stable again.
+    """
+    known = {number for role, number in present.named() if role != "shadow"}
+    named = {number for role, number in edit.route.named() if role not in ("stable", "shadow")}
+    judged = named - known
+    if edit.route.stable not in (present.stable, present.previous):
+        judged.add(edit.route.stable)
+    overrides: list[ChangedResource] = []
+    for number in sorted(judged):
+        overrides += check_gate_of(catalog, model, number, allowed=edit.allowed.gate_failure)
+    return tuple(overrides)
 
 
 def _judged(present: RouteRecord, role: str) -> set[int]:
