@@ -17,7 +17,7 @@ from headrace.cli.annotation_options import LineageOptions
 from headrace.cli.arguments import NewModelName
 from headrace.cli.command import Cli, command
 from headrace.cli.error_report import printable
-from headrace.cli.insistence import AllowSignatureChange
+from headrace.cli.insistence import AllowGateFailure, AllowSignatureChange
 from headrace.cli.progress_bars import Bars, progress_bars
 from headrace.cli.sample_files import read_samples
 from headrace.cli.unsupported_fields import warn
@@ -126,6 +126,7 @@ async def push(
     card: CardFile = None,
     wait: Wait = False,
     allow_signature_change: AllowSignatureChange = False,
+    allow_gate_failure: AllowGateFailure = False,
 ) -> None:
     """Push a version: it is checked, then stored for good, then loaded by the replicas.
 
@@ -160,6 +161,7 @@ async def push(
                 config=serving_config,
                 description=description,
                 allow_signature_change=allow_signature_change,
+                allow_gate_failure=allow_gate_failure,
                 signing_key=signing_key,
                 signature_bundle=signature.read_text("utf-8") if signature else "",
                 graph=graph,

@@ -59,6 +59,7 @@ class PushCalls(RegistryCalls):
         description: str = "",
         create_model: bool = True,
         allow_signature_change: bool = False,
+        allow_gate_failure: bool = False,
         signing_key: SigningKey | None = None,
         signature_bundle: str = "",
         graph: str = "",
@@ -78,7 +79,8 @@ class PushCalls(RegistryCalls):
         A push that finds the registry UNAVAILABLE is sent again with the same `request_id`, so it makes
         one version; one for which there is no room beside other pushes waits for it. Raises
         InvalidArgument for what the registry refuses, FailedPrecondition
-        (SIGNATURE_CHANGED) for a version that would break callers of `alias`, unless allowed.
+        (SIGNATURE_CHANGED) for a version that would break callers of `alias`, and (GATE_NOT_PASSED) for one
+        that gets callers and brings no `metrics` that pass the model's gate, unless allowed.
 
         Of a language model's folder the graph is pushed that genai_config.json names, or else model.onnx
         at the top or in `onnx`, with its weights and the small files; `graph` chooses another by its path.
@@ -101,6 +103,7 @@ class PushCalls(RegistryCalls):
             description=description,
             create_model=create_model,
             allow_signature_change=allow_signature_change,
+            allow_gate_failure=allow_gate_failure,
             request_id=request_id or str(uuid4()),
             signature_bundle=signature_bundle,
             kind=kind_to_proto(kind) if kind else None,

@@ -61,7 +61,6 @@ def check(
     kinds: Kinds,
     known: str,
     what: str = "filter",
-    reason: str = "FILTER_INVALID",
 ) -> None:
     """Pass if all fields exist and are compared with what they can be compared with.
 
@@ -77,7 +76,9 @@ def check(
             message = f"{what}, column {comparison.column}: {wrong}"
             violation = errors.FieldViolation(what, f"column {comparison.column}: {wrong}")
             facts = {"column": str(comparison.column)}
-            raise errors.InvalidArgument(reason, message, violations=(violation,), facts=facts)
+            raise errors.InvalidArgument(
+                "FILTER_INVALID", message, violations=(violation,), facts=facts
+            )
 
 
 def _unfit(comparison: Comparison, kind: Kind) -> str:

@@ -107,6 +107,18 @@ async def changing(running: RunningRegistry) -> Told:
     return await told_by(running.stub.UpdateRoute(pb.UpdateRouteRequest(route=route)))
 
 
+async def failing(running: RunningRegistry) -> Told:
+    """An alias for a version that nobody measured, of a model with a gate."""
+    gate = {"require": ["accuracy > 0.9"], "aliases": ["guarded"]}
+    model = {"name": "models/digits", "gate": gate}
+    await running.stub.UpdateModel(
+        pb.UpdateModelRequest(model=model, update_mask={"paths": ["gate"]})
+    )
+    alias = {"name": "models/digits/aliases/guarded", "version": 1}
+    request = pb.UpdateAliasRequest(alias=alias, allow_missing=True)
+    return await told_by(running.stub.UpdateAlias(request))
+
+
 async def protecting(running: RunningRegistry) -> Told:
     """The end of a model that is protected."""
     model = {"name": "models/kept", "protected": True}
@@ -182,6 +194,13 @@ CALLS: tuple[Refusal, ...] = (
     Refusal("DataLoss", "BLOB_DAMAGED", "ReadBlob", damaged),
     Refusal("OutOfRange", "OFFSET_OUT_OF_RANGE", "ReadBlob", past_its_end),
     Refusal("FailedPrecondition", "SIGNATURE_CHANGED", "UpdateRoute", changing),
+    Refusal("FailedPrecondition", "GATE_NOT_PASSED", "UpdateAlias", failing),
+    Refusal(
+        "InvalidArgument",
+        "GATE_INVALID",
+        "CreateModel",
+        calling("CreateModel", {"model": {"name": "models/g", "gate": {"require": ["a >"]}}}),
+    ),
     Refusal(
         "FailedPrecondition",
         "VERSION_IN_USE",

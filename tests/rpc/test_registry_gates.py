@@ -12,6 +12,7 @@ import pytest
 from headrace import errors
 from headrace.client import AsyncClient, Metric
 from headrace.gates import comparison
+from headrace.registry.v1 import registry_service_pb2
 from headrace.state.gate_records import GateComparison, GateRecord
 from tests.rpc.registry_fixtures import onnx_file, push, running_registry
 
@@ -65,6 +66,7 @@ WAYS: dict[str, Way] = {
         "digits", 3, allow_gate_failure=allow
     ),
 }
+"""What leads callers to version 3, but for pushes."""
 
 
 async def test_no_way_leads_to_a_version_that_does_not_pass(
@@ -201,3 +203,51 @@ async def test_a_gate_is_set_changed_and_taken_away(
     assert (GATE, full, full) == (kept.gate, changed.gate, read.gate)
     assert "GATE_INVALID" == refused.value.reason
     assert (None, GATE) == (cleared.gate, created.gate)
+
+
+async def test_a_push_that_gets_callers_brings_its_metrics(
+    redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    """Its alias if that is guarded, and the first version's place in the route, ask the gate."""
+    good, bad = {"accuracy": 0.95}, {"accuracy": 0.5}
+    file, next_file = onnx_file(), onnx_file(bias=2.0)
+    async with (
+        running_registry(redis_url, namespace, tmp_path) as running,
+        AsyncClient(registry=running.address) as client,
+    ):
+        await client.create_model("digits", gate=GateRecord(GATE.require, aliases=("prod",)))
+        with pytest.raises(errors.FailedPrecondition) as first:
+            await client.push("digits", file)
+        with pytest.raises(errors.FailedPrecondition, match=r"accuracy is 0\.5"):
+            await client.push("digits", file, metrics=bad)
+        await client.push("digits", file, metrics=good)
+        await client.push("digits", next_file)
+        with pytest.raises(errors.FailedPrecondition) as aliased:
+            await client.push("digits", next_file, alias="prod", metrics=bad)
+        await client.push("digits", next_file, alias="trial", metrics=bad)
+        await client.push("digits", next_file, alias="prod", metrics=good)
+        forced = await client.push("digits", next_file, alias="prod", allow_gate_failure=True)
+        logged = await client.audit(model="digits", kind="gate.override")
+        stored = await client.versions("digits")
+        await client.create_model("forced", gate=GATE)
+        await client.push("forced", file, allow_gate_failure=True)
+    assert ("GATE_NOT_PASSED", 5) == (first.value.reason, len(stored))
+    assert "accuracy was not measured. Bring its metrics with the push, or insist" in str(
+        first.value
+    )
+    assert "or push it without the alias, and measure it" in str(aliased.value)
+    assert [("version.push", f"gate.override models/digits/versions/{forced.number}")] == [
+        (change.kind, change.further[-1]) for change in logged
+    ]
+
+
+def test_every_method_that_leads_callers_is_asked_here() -> None:
+    """A new method of the registry is put into one of these rows, by whoever knows whether it does."""
+    leads = {"UpdateAlias", "BatchUpdateAliases", "UpdateRoute", "PushVersion"}
+    does_not = {
+        *("CreateModel", "UpdateModel", "DeleteModel", "DeleteVersion", "DeleteAlias"),
+        *("GetModel", "ListModels", "GetVersion", "ListVersions", "ReadBlob", "GetAlias"),
+        *("ListAliases", "GetRoute", "ListReplicas", "WatchChanges", "ListChanges"),
+    }
+    methods = registry_service_pb2.DESCRIPTOR.services_by_name["RegistryService"].methods_by_name
+    assert leads | does_not == set(methods)

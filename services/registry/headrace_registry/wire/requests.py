@@ -168,6 +168,7 @@ def push(header: pb.PushVersionRequest.Header) -> Push:
         signature_bundle=header.signature_bundle,
         creation=creation(header),
         said=said_by_push(header.annotations, model),
+        allow_gate_failure=header.allow_gate_failure,
         asked=RequestedOptions(
             possible.session,
             possible.warm_up,

@@ -87,3 +87,35 @@ def test_a_push_that_moves_an_alias_takes_route_too() -> None:
     assert [each.verb for each in rule.permissions_for(push)] == [Verb.PUSH]
     push.header.alias = "champion"
     assert [each.verb for each in rule.permissions_for(push)] == [Verb.PUSH, Verb.ROUTE]
+
+
+def test_a_change_of_a_gate_takes_route_too() -> None:
+    """What decides which versions callers get is not the pusher's alone; all else of a model is."""
+    named = {"name": "models/digits"}
+    gate = {"require": ["accuracy > 0.9"]}
+    requests = [
+        registry_service_pb2.UpdateModelRequest(model={**named, "description": "x"}),
+        registry_service_pb2.UpdateModelRequest(model={**named, "gate": gate}),
+        registry_service_pb2.UpdateModelRequest(model=named, update_mask={"paths": ["gate"]}),
+        registry_service_pb2.UpdateModelRequest(
+            model={**named, "gate": gate}, update_mask={"paths": ["labels"]}
+        ),
+        registry_service_pb2.CreateModelRequest(model=named),
+        registry_service_pb2.CreateModelRequest(model={**named, "gate": gate}),
+    ]
+    assert [
+        ["push"],
+        ["push", "route"],
+        ["push", "route"],
+        ["push"],
+        ["push"],
+        ["push", "route"],
+    ] == [
+        [
+            str(permission.verb)
+            for permission in METHODS[
+                f"/headrace.registry.v1.RegistryService/{type(each).__name__[:-7]}"
+            ].permissions_for(each)
+        ]
+        for each in requests
+    ]

@@ -25,22 +25,50 @@ def check_gate_of(catalog: Catalog, model: ModelRecord, number: int, *, allowed:
     Where it is allowed not to, what was insisted on is returned, for the log of changes.
     Raises FailedPrecondition (GATE_NOT_PASSED) that says which rules do not hold, and why.
     """
-    return check_metrics(
-        catalog, model, number, metrics_of(catalog, model.name, number), allowed=allowed
-    )
+    metrics = metrics_of(catalog, model.name, number)
+    advice = f"Measure it (`headrace evaluate {model.name}/{number}`), choose another version"
+    return _checked(catalog, model, number, metrics, allowed=allowed, advice=advice)
 
 
-def check_metrics(
-    catalog: Catalog, model: ModelRecord, number: int, metrics: Iterable[Metric], *, allowed: bool
+def check_gate_of_push(
+    catalog: Catalog,
+    model: ModelRecord,
+    number: int,
+    alias: str,
+    metrics: Iterable[Metric],
+    *,
+    allowed: bool,
 ) -> Overrides:
-    """Pass as `check_gate_of` does a version that is not there yet, by the metrics that it brings."""
+    """Pass as `check_gate_of` does, by the metrics that a push brings, if callers are going to get it.
+
+    They are by an alias that is guarded, and if it is the model's first version, which becomes stable.
+    """
+    is_guarded = model.gate is not None and alias and model.gate.guards(alias)
+    if not is_guarded and model.route is not None:
+        return ()
+    advice = "Bring its metrics with the push"
+    if model.route is not None:
+        measure = f"`headrace evaluate {model.name}/{number}`"
+        advice += f", or push it without the alias, and measure it ({measure})"
+    return _checked(catalog, model, number, metrics, allowed=allowed, advice=advice)
+
+
+def _checked(
+    catalog: Catalog,
+    model: ModelRecord,
+    number: int,
+    metrics: Iterable[Metric],
+    *,
+    allowed: bool,
+    advice: str,
+) -> Overrides:
     if model.gate is None:
         return ()
     verdict = judge(model.gate, metrics, _references(catalog, model, number))
     if verdict.passed:
         return ()
     if not allowed:
-        raise _not_passed(model, number, verdict)
+        raise _not_passed(model, number, verdict, advice)
     return (ChangedResource(OVERRIDE, version_resource(model.name, number)),)
 
 
@@ -63,12 +91,13 @@ def _references(
     )
 
 
-def _not_passed(model: ModelRecord, number: int, verdict: Verdict) -> errors.FailedPrecondition:
+def _not_passed(
+    model: ModelRecord, number: int, verdict: Verdict, advice: str
+) -> errors.FailedPrecondition:
     failed = verdict.failed
     return errors.FailedPrecondition(
         "GATE_NOT_PASSED",
         f"version {number} does not pass the gate of {model.name}: {'; '.join(map(str, failed))}. "
-        f"Measure it (`headrace evaluate {model.name}/{number}`), choose another version, or insist with "
-        "allow_gate_failure",
+        f"{advice}, or insist with allow_gate_failure",
         facts={"model": model.name, "version": str(number), "rules": str(len(failed))},
     )

@@ -35,6 +35,7 @@ from headrace_registry.domain.decisions.default_config import (
     default_config,
     without_refused_batching,
 )
+from headrace_registry.domain.decisions.gated import check_gate_of_push
 from headrace_registry.domain.decisions.text_config import check_text_config
 from headrace_registry.domain.pushes.blob_garbage import BlobGarbage
 from headrace_registry.domain.pushes.uploads import Upload, Uploads
@@ -94,6 +95,7 @@ class Push:
     asked: RequestedOptions = field(default_factory=RequestedOptions)
     said: AnnotationEdit | None = None
     """What is said of the version from the start."""
+    allow_gate_failure: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +267,12 @@ class Artifacts:
         model = model_for_push(
             context, push.model, create_model=push.create_model, alias=push.alias
         )
-        said_from_the_start(context, push.said, model.last_number + 1)
+        number = model.last_number + 1
+        said = said_from_the_start(context, push.said, number)
+        metrics = said.metrics if said else ()
+        check_gate_of_push(
+            context.catalog, model, number, push.alias, metrics, allowed=push.allow_gate_failure
+        )
 
     async def _receive(self, push: Push, chunks: AsyncIterator[bytes], file: Path) -> None:
         received = await self._blobs.receive(_up_to(chunks, push.size_bytes), file)
@@ -311,6 +318,7 @@ def _new_version(
         signature_bundle=push.signature_bundle,
         language=checked.language,
         said=push.said,
+        allow_gate_failure=push.allow_gate_failure,
     )
 
 

@@ -25,6 +25,7 @@ from headrace_registry.domain.belongings import without_belongings
 from headrace_registry.domain.decisions.decision import Decision, Records
 from headrace_registry.domain.decisions.decision_context import DecisionContext
 from headrace_registry.domain.decisions.etags import check_etag
+from headrace_registry.domain.decisions.gated import check_gate_of_push
 from headrace_registry.domain.decisions.limits import (
     check_record,
     check_room_for_alias,
@@ -68,6 +69,7 @@ class NewVersion:
     language: LanguageFacts | None = None
     said: AnnotationEdit | None = None
     """What is said of it from the start."""
+    allow_gate_failure: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +98,34 @@ def publish_version(context: DecisionContext, new: NewVersion) -> Decision:
     """Decide on a version to publish: it gets the next number; the first of a model becomes stable.
 
     Raises NotFound (MODEL_NOT_FOUND), FailedPrecondition (SIGNATURE_CHANGED) for an alias that moves,
-    ResourceExhausted.
+    and (GATE_NOT_PASSED), ResourceExhausted.
     """
     model = model_for_push(context, new.model, create_model=new.create_model, alias=new.alias)
+    version = _recorded(context, model, new)
+    check_record(version)
+    _check_alias(context.catalog, model, version, new)
+    records: dict[str, Mapping[str, object]] = {
+        MODELS.name: {new.model: _with_version(context, model, version.number, new.alias)},
+        VERSIONS.name: {version.key: version},
+    }
+    resource = version_resource(new.model, version.number)
+    said = said_from_the_start(context, new.said, version.number)
+    further = check_gate_of_push(
+        context.catalog,
+        model,
+        version.number,
+        new.alias,
+        said.metrics if said else (),
+        allowed=new.allow_gate_failure,
+    )
+    if said is not None:
+        records[ANNOTATIONS.name] = {said.name: said}
+        further = (ChangedResource(UPDATE_ANNOTATIONS, said.name), *further)
+    return context.change("version.push", resource, records, further)
+
+
+def _recorded(context: DecisionContext, model: ModelRecord, new: NewVersion) -> VersionRecord:
+    """The record of the version, with what there is to say of it."""
     version = VersionRecord(
         model=new.model,
         number=max(model.last_number, context.last_number) + 1,
@@ -115,20 +142,7 @@ def publish_version(context: DecisionContext, new: NewVersion) -> Decision:
         language=new.language,
     )
     unlike = _unlike_stable(context.catalog, model, version)
-    version = replace(version, notices=(*version.notices, *unlike))
-    check_record(version)
-    _check_alias(context.catalog, model, version, new)
-    records: dict[str, Mapping[str, object]] = {
-        MODELS.name: {new.model: _with_version(context, model, version.number, new.alias)},
-        VERSIONS.name: {version.key: version},
-    }
-    resource = version_resource(new.model, version.number)
-    said = said_from_the_start(context, new.said, version.number)
-    if said is None:
-        return context.change("version.push", resource, records)
-    records[ANNOTATIONS.name] = {said.name: said}
-    further = (ChangedResource(UPDATE_ANNOTATIONS, said.name),)
-    return context.change("version.push", resource, records, further)
+    return replace(version, notices=(*version.notices, *unlike))
 
 
 def said_from_the_start(
