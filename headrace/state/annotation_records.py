@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from headrace.resource_names import annotations_resource
 from headrace.state.records import ArtifactFile
 
+_SHARED = ("name", "slice", "data_digest", "data_name")
 CARD_PATH = "card.md"
 """The attachment that is the model card of a version, in Markdown."""
 
@@ -31,6 +33,11 @@ class Metric:
     confidence: float = 0.0
     rows: int = 0
     measured_at: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Share texts with other metrics that have the same: a registry holds those of all versions."""
+        for name in _SHARED:
+            object.__setattr__(self, name, sys.intern(str(getattr(self, name))))
 
     @property
     def key(self) -> tuple[str, str, str]:

@@ -38,6 +38,8 @@ class Catalog:
     """Where it is not known: what kept the state from being read, as far as that was seen."""
     unread_denied: bool = False
     """Where it is not known: whether that is a right that this process does not have."""
+    without: frozenset[str] = frozenset()
+    """The further collections, by name, that its reader left out: it knows nothing of them."""
 
     def __post_init__(self) -> None:
         """Give plain mappings the form that later catalogs can share."""
@@ -67,7 +69,12 @@ class Catalog:
         return stored(held if isinstance(held, bytes) else encode_sparse(held))
 
     def of(self, collection: Collection[Record]) -> Mapping[str, Record]:
-        """The records of a collection other than models and versions, by their keys."""
+        """The records of a collection other than models and versions, by their keys.
+
+        Raises LookupError for one that is left out.
+        """
+        if collection.name in self.without:
+            raise LookupError(f"{collection.name} are left out of this catalog")
         return cast("Mapping[str, Record]", self.further.get(collection.name, {}))
 
     def orphans(self) -> Iterator[tuple[str, int]]:
@@ -102,6 +109,7 @@ class Catalog:
         return {
             name: self.further.get(name, empty).updated(records)
             for name, records in changes.items()
+            if name not in self.without
         }
 
     def sharing(self, former: Catalog) -> Catalog:

@@ -53,7 +53,14 @@ class StateFollower:
     `examine` is asked about every snapshot before it is believed, and says whether to read again.
     """
 
-    def __init__(self, redis: Redis, keys: Keys, examine: Examine = _nothing_to_do) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        keys: Keys,
+        examine: Examine = _nothing_to_do,
+        without: frozenset[str] = frozenset(),
+    ) -> None:
+        """Leave the collections of the names `without` out: nothing of them is held."""
         self._redis = redis
         self._examine = examine
         self._keys = keys
@@ -66,7 +73,8 @@ class StateFollower:
         self._subscribers: set[asyncio.Queue[Update]] = set()
         self._breaks = 0
         """How often what was read did not go on from what was known."""
-        self.catalog = Catalog()
+        self._without = without
+        self.catalog = Catalog(without=without)
         self.point = Point()
         """Where the catalog is in the history of the state."""
         self.schema = SCHEMA
@@ -135,12 +143,12 @@ class StateFollower:
 
     async def refresh(self) -> None:
         """Read a snapshot now. Raises Unavailable where it cannot."""
-        snapshot = await read_snapshot(self._redis, self._keys)
+        snapshot = await read_snapshot(self._redis, self._keys, without=self._without)
         if self._is_emptied(snapshot):
             self._keep_what_is_known(snapshot.point.epoch)
             return
         while await self._examine(snapshot.point):
-            snapshot = await read_snapshot(self._redis, self._keys)
+            snapshot = await read_snapshot(self._redis, self._keys, without=self._without)
         # What is the same stays the same object: a reader looks at what changed alone.
         catalog = await asyncio.to_thread(snapshot.catalog.sharing, self.catalog)
         known, found = self.point, snapshot.point

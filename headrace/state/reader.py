@@ -109,6 +109,7 @@ def apply(catalog: Catalog, change: Change, *, over_newer: bool = False) -> Cata
     records = {
         name: _applied(catalog, change, COLLECTIONS[name], over_newer=over_newer)
         for name in change.records
+        if name not in catalog.without
     }
     versions = {version_key(key): one for key, one in records.pop(VERSIONS.name, {}).items()}
     models = cast("Mapping[str, ModelRecord | None]", records.pop(MODELS.name, {}))

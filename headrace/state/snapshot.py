@@ -39,15 +39,17 @@ class Snapshot:
     catalog: Catalog
 
 
-async def read_snapshot(redis: Redis, keys: Keys, page: int = PAGE) -> Snapshot:
-    """The whole state at one revision.
+async def read_snapshot(
+    redis: Redis, keys: Keys, page: int = PAGE, without: frozenset[str] = frozenset()
+) -> Snapshot:
+    """The whole state at one revision, but for the collections of the names `without`.
 
     Raises Unavailable: STATE_UNAVAILABLE where the server is away, STATE_NOT_STARTED where no registry
     has begun a state there, STATE_NOT_WHOLE where records of it are gone.
     """
     for _ in range(_TRIES):
         try:
-            return await _read(redis, keys, page)
+            return await _read(redis, keys, page, without)
         except errors.OutOfRange as error:  # another history, or more changes than are kept
             moved = error.message
     raise errors.Unavailable(
@@ -58,7 +60,7 @@ async def read_snapshot(redis: Redis, keys: Keys, page: int = PAGE) -> Snapshot:
     )
 
 
-async def _read(redis: Redis, keys: Keys, page: int) -> Snapshot:
+async def _read(redis: Redis, keys: Keys, page: int, without: frozenset[str]) -> Snapshot:
     point = (await _read_head(redis, keys)).point
     models: dict[str, ModelRecord] = {}
     async for records in _pages(redis, keys.models, page):
@@ -68,9 +70,13 @@ async def _read(redis: Redis, keys: Keys, page: int) -> Snapshot:
         for key, value in records.items():
             model, number = reader.version_key(key.decode())
             versions.setdefault(model, {})[number] = value
-    further = {each.name: await _records(redis, keys, each, page) for each in COLLECTIONS.further}
+    further = {
+        each.name: await _records(redis, keys, each, page)
+        for each in COLLECTIONS.further
+        if each.name not in without
+    }
     # In threads: what takes long must not hold up the event loop.
-    catalog = await asyncio.to_thread(_catalog, point.revision, models, versions, further)
+    catalog = await asyncio.to_thread(_catalog, point.revision, models, versions, further, without)
     catalog, head = await _catch_up(redis, keys, catalog, point)
     newest = await _newest(redis, keys, head)
     await asyncio.to_thread(check_whole, catalog, head.counts, newest, begun=head.begun)
@@ -82,9 +88,11 @@ def _catalog(
     models: dict[str, ModelRecord],
     versions: dict[str, dict[int, VersionRecord | bytes]],
     further: dict[str, dict[str, object]],
+    without: frozenset[str],
 ) -> Catalog:
     mapped = {name: PersistentMap(records) for name, records in further.items() if records}
-    return Catalog(revision, models, VersionMap.of_models(VersionRecord, versions), mapped)
+    held = VersionMap.of_models(VersionRecord, versions)
+    return Catalog(revision, models, held, mapped, without=without)
 
 
 async def _records(

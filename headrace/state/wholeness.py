@@ -80,7 +80,8 @@ _COUNTS = re.compile(r"(\d+):(\d+):(\d+)(?::(\d+))?((?::[a-z_]+=\d+)*)", re.ASCI
 
 def counts_of(catalog: Catalog) -> Counts:
     """Return how many records a catalog has."""
-    further = {each.name: len(catalog.of(each)) for each in COLLECTIONS.further}
+    kept = (each for each in COLLECTIONS.further if each.name not in catalog.without)
+    further = {each.name: len(catalog.of(each)) for each in kept}
     return Counts(catalog.revision, len(catalog.models), len(catalog.versions), None, further)
 
 

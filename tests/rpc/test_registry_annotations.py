@@ -17,6 +17,10 @@ from headrace.registry.v1 import annotation_pb2
 from headrace.registry.v1 import annotation_service_pb2 as pb
 from headrace.registry.v1 import registry_service_pb2 as registry_pb
 from headrace.registry.v1.annotation_service_pb2_grpc import AnnotationServiceStub
+from headrace.state.connection import open_redis
+from headrace.state.follower import StateFollower
+from headrace.state.keys import Keys
+from headrace.state.record_collections import ANNOTATIONS
 from tests.rpc.registry_fixtures import (
     RunningRegistry,
     error_of,
@@ -227,6 +231,37 @@ async def test_a_push_says_what_it_knows(redis_url: str, namespace: str, tmp_pat
     assert f"annotations.update {NAME.replace('1', '2')}" in logged[0].further
     assert ((), "of the push", 2) == (nothing.metrics, first.description, second.number)
     assert ["said later"] * 2 == shown
+
+
+async def test_replicas_follow_without_what_is_said(
+    redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    """They hold nothing of it, read a state that is whole all the same, and see no model change."""
+    async with (
+        running_registry(redis_url, namespace, tmp_path) as running,
+        open_redis(redis_url) as redis,
+    ):
+        await push(running, onnx_file())
+        await update(running, set_tags={"team": "vision"})
+        follower = StateFollower(redis, Keys(namespace), without=frozenset({ANNOTATIONS.name}))
+        await follower.refresh()
+        before = follower.catalog
+        async with asyncio.TaskGroup() as tasks:
+            following = tasks.create_task(follower.run())
+            said = await update(running, set_tags={"team": "text"})
+            async with asyncio.timeout(10):
+                await follower.wait_for_revision(int(said.etag))
+            following.cancel()
+        followed = follower.catalog
+        await follower.refresh()
+    assert int(said.etag) == followed.revision == before.revision + 1
+    assert (True, set(), {}) == (
+        follower.whole,
+        followed.models_differing(before),
+        dict(follower.catalog.further),
+    )
+    with pytest.raises(LookupError, match="left out"):
+        followed.of(ANNOTATIONS)
 
 
 INVALID: dict[str, dict[str, Any]] = {

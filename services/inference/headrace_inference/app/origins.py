@@ -18,6 +18,7 @@ from headrace.state.follower import StateFollower
 from headrace.state.key_uses import note_for_ever
 from headrace.state.keys import Keys
 from headrace.state.outage import ACCESS_DENIED
+from headrace.state.record_collections import ANNOTATIONS
 from headrace.state.records import ArtifactFile, ReplicaRecord
 from headrace.state.redis_settings import server_of
 from headrace.tls.peers import Peer, open_peer
@@ -169,6 +170,10 @@ async def _begin_and_follow(follower: FolderFollower) -> None:
     await keep_running("folder", follower.follow)
 
 
+_UNUSED = frozenset({ANNOTATIONS.name})
+"""What is said of versions: no request needs it, and 50 metrics of a version take 30 kB."""
+
+
 @asynccontextmanager
 async def open_shared_state(settings: Settings) -> AsyncIterator[SharedState]:
     """The connections to Redis and the registry, open while inside."""
@@ -178,7 +183,8 @@ async def open_shared_state(settings: Settings) -> AsyncIterator[SharedState]:
         open_peer(settings.registry_address, settings, CHANNEL_OPTIONS) as registry,
     ):
         source = _artifact_source(settings, registry)
-        yield SharedState(redis, keys, StateFollower(redis, keys), source)
+        follower = StateFollower(redis, keys, without=_UNUSED)
+        yield SharedState(redis, keys, follower, source)
 
 
 def served_folder(settings: Settings) -> ServedFolder:
