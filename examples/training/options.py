@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from examples.training.intervals import Figure, as_json
@@ -40,8 +41,8 @@ def report(
     folder: Path,
     facts: Mapping[str, Any],
     *,
-    validation: Mapping[str, Figure],
     held_out: Mapping[str, Figure],
+    validation: Mapping[str, Figure] = MappingProxyType({}),
 ) -> None:
     """Print what was measured, and write it as metrics.json."""
     for name, value in facts.items():
