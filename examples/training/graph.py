@@ -13,6 +13,9 @@ from onnx import TensorProto, compose, helper, numpy_helper
 OPSET, ML_OPSET, IR_VERSION = 18, 3, 9
 FLOAT, INT64, TEXT = TensorProto.FLOAT, TensorProto.INT64, TensorProto.STRING
 BATCH = "batch"
+MICROSOFT = "com.microsoft"
+"""Operators that every build of ONNX Runtime has beside ONNX's own."""
+DOMAINS = {"": OPSET, "ai.onnx.ml": ML_OPSET, MICROSOFT: 1}
 
 
 class Graph:
@@ -60,10 +63,11 @@ class Graph:
             default_int64=unknown,
         )
 
-    def include(self, model: onnx.ModelProto, given: str) -> Sequence[str]:
-        """The nodes of an exported model of one input, given a value; the names of what it makes."""
+    def include(self, model: onnx.ModelProto, *given: str) -> Sequence[str]:
+        """The nodes of an exported model, given its inputs; the names of what it makes."""
         inner = compose.add_prefix(model, f"{model.graph.name or 'model'}/").graph
-        self._nodes.append(helper.make_node("Identity", [given], [inner.input[0].name]))
+        for value, taken in zip(given, inner.input, strict=True):
+            self._nodes.append(helper.make_node("Identity", [value], [taken.name]))
         self._nodes += inner.node
         self._constants += inner.initializer
         return [output.name for output in inner.output]
@@ -83,7 +87,7 @@ class Graph:
             self._constants,
             doc_string=description,
         )
-        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)]
+        opsets = [helper.make_opsetid(domain, version) for domain, version in DOMAINS.items()]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
         onnx.checker.check_model(model, full_check=True)
         return model

@@ -15,26 +15,36 @@ from examples.training.intervals import Figure, as_json
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Where to write, how many rows to take, and the seed."""
+    """Where to write, how many rows to take, and the seed; for networks, epochs at most and folds."""
 
     out: Path
     rows: int | None = None
     seed: int = 0
+    epochs: int = 0
+    folds: int = 0
     sample: bool = False
     """Take the few rows that lie in the repository."""
 
 
-def parsed(description: str | None, *, sample: bool = False) -> Options:
-    """The options of the command line, with `--sample` where there is one; the folder is made."""
+def parsed(
+    description: str | None, *, sample: bool = False, epochs: int = 0, folds: int = 0
+) -> Options:
+    """The options of the command line, those with a default where there is one; the folder is made."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--out", type=Path, required=True, help="the folder to write into")
     parser.add_argument("--rows", type=int, help="so many rows alone [default: all]")
     parser.add_argument("--seed", type=int, default=0, help="of all that is random")
+    if epochs:
+        parser.add_argument("--epochs", type=int, default=epochs, help="at most [%(default)s]")
+    if folds:
+        parser.add_argument(
+            "--folds", type=int, default=folds, help="0: no cross-validation [%(default)s]"
+        )
     if sample:
         parser.add_argument("--sample", action="store_true", help="take the rows in the repository")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
-    return Options(given.out, given.rows, given.seed, sample and given.sample)
+    return Options(**vars(given))
 
 
 def report(

