@@ -9,6 +9,12 @@ import typer
 
 from headrace.cli.command import Cli, command
 from headrace.cli.explained_rows import Question, asked_of
+from headrace.cli.explained_samples import (
+    SampleQuestion,
+    explained_sample,
+    keep_sample,
+    sample_lines,
+)
 from headrace.cli.images import PREPROCESS_HELP, Preprocess
 from headrace.cli.named_versions import VersionName, named
 from headrace.cli.shown_explanations import explanation_lines, store, write_files
@@ -48,6 +54,14 @@ async def explain(
         list[str] | None,
         typer.Option("--without", metavar="COLUMN", help="A column of --data that is no input."),
     ] = None,
+    whole: Annotated[
+        bool, typer.Option("--global", help="Explain the version over rows of --data.")
+    ] = False,
+    rows: Annotated[int, typer.Option(min=2, help="How many rows, with --global.")] = 200,
+    target: Annotated[
+        str,
+        typer.Option(metavar="COLUMN", help="The right answers: what the loss hangs on, too."),
+    ] = "",
     output: Annotated[str, typer.Option(help="The output to explain.")] = "",
     column: Annotated[
         str,
@@ -102,11 +116,40 @@ async def explain(
     from headrace.lifecycle.explanation import Effort
 
     question = Question(
-        value or [], input or [], image, text, data, row, without or [], baseline, preprocess
+        value or [],
+        input or [],
+        image,
+        text,
+        data,
+        row,
+        [*(without or ()), *([target] if target else ())],
+        baseline,
+        preprocess,
     )
     effort = Effort(pairs, steps, samples, seed=seed, max_rows=max_rows)
     async with cli.client() as client:
         model, version = await named(client, name)
+        if whole:
+            whole_question = SampleQuestion(
+                data,
+                rows,
+                target,
+                tuple(without or ()),
+                output,
+                column,
+                tuple(method or ()),
+                baseline,
+            )
+            told = await explained_sample(
+                client,
+                await client.version(model, version),
+                whole_question,
+                effort,
+                lambda cost: _tell(cli, cost),
+            )
+            await keep_sample(client, told, png, html, store=store_it)
+            cli.show(told.document(), lambda: sample_lines(told))
+            return
         asked = await asked_of(client, model, version, question)
         found = await client.explain(
             model,

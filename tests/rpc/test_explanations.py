@@ -141,14 +141,23 @@ async def _by_commands(run: Scene, folder: Path) -> None:
     here, means = ROWS[6], ROWS.mean(axis=0)
     expected = (here - means) * [2, 1, -3]
     np.testing.assert_allclose(document["methods"]["shapley"]["values"], expected, atol=1e-3)
-    told = await run(*asked, "--html", "why.html", "--png", "why.png", "--store")
-    assert 0 == told.status, told.error
-    assert "asks at most" in told.error
-    assert "income" in told.output
+    shown = await run(*asked, "--html", "why.html", "--png", "why.png", "--store")
+    assert 0 == shown.status, shown.error
+    assert "asks at most" in shown.error
+    assert "income" in shown.output
     assert "<table>" in (folder / "why.html").read_text()
     assert (folder / "why.png").read_bytes().startswith(b"\x89PNG")
     kept = await run.client.attachment("credit", 1, "explanation/row.html")
     assert (folder / "why.html").read_bytes() == kept
+    whole = await run(
+        *("credit", "--global", "--data", str(path), "--target", "paid", "--rows", "40", "--store"),
+        *("--json", "--html", "global.html"),
+    )
+    told = json.loads(whole.output)
+    assert "debt" == told["features"][0]["name"]
+    assert 40 == told["explained_rows"]
+    kept = await run.client.attachment("credit", 1, "explanation/global.html")
+    assert (folder / "global.html").read_bytes() == kept
     flat = await run("stairs", "[1, 1, 0.2]", "--method", "integrated-gradients")
     assert "constant in pieces" in flat.output
 
@@ -177,6 +186,7 @@ async def _wrong_arguments(run: Scene, folder: Path) -> None:
         ("credit", "--data", "rows.csv", "--row", "900", "--without", "paid"): "no row 900",
         ("credit", "--data", "rows.csv", "--without", "paid", "--max-rows", "3"): "may ask 3",
         ("credit", "--data", "rows.csv", "--without", "sex"): "has the columns age",
+        ("credit", "--global"): "takes the rows of --data",
         ("credit", "--text", "hello"): "one input of texts",
         ("credit", "[1, 2, 3]", "--class", "cat"): "no class 'cat'",
         ("credit", "[1, 2, 3]", "--log-odds"): "no probability",

@@ -11,6 +11,7 @@ from headrace.lifecycle.explanation.baselines import (
     zeros,
 )
 from headrace.lifecycle.explanation.explaining import ALL, explain
+from headrace.lifecycle.explanation.explaining_samples import explain_sample
 from headrace.lifecycle.explanation.explanation import Explanation, PlannedCost
 from headrace.lifecycle.explanation.features import Feature, features_of
 from headrace.lifecycle.explanation.image_features import (
@@ -20,6 +21,11 @@ from headrace.lifecycle.explanation.image_features import (
     image_mean,
 )
 from headrace.lifecycle.explanation.planning import Effort
+from headrace.lifecycle.explanation.sample_explanation import (
+    Curve,
+    Importance,
+    SampleExplanation,
+)
 from headrace.lifecycle.explanation.targets import Target, choose_target
 
 __all__ = [
@@ -27,17 +33,21 @@ __all__ = [
     "Agreement",
     "Attribution",
     "Baseline",
+    "Curve",
     "Effort",
     "Explanation",
     "Feature",
     "ImageGrid",
+    "Importance",
     "Method",
     "PlannedCost",
+    "SampleExplanation",
     "Target",
     "agreements",
     "blurred",
     "choose_target",
     "explain",
+    "explain_sample",
     "features_of",
     "image_grid",
     "image_mean",

@@ -9,7 +9,7 @@ from headrace import errors
 from headrace.lifecycle.explanation.refusals import not_finite, refused, too_large
 from headrace.lifecycle.explanation.targets import Target
 from headrace.lifecycle.predictors import Predictor
-from headrace.lifecycle.predictors.predictor import Tensors, rows_of
+from headrace.lifecycle.predictors.predictor import Array, Tensors, rows_of
 
 Scores = npt.NDArray[np.float64]
 
@@ -18,6 +18,25 @@ MAX_ROWS = 100_000
 PART_BYTES = 32 * 2**20
 """Rows are made and asked in parts of about so many bytes: a thousand copies of an image are not held."""
 _PART_ROWS = 4096
+
+
+class CountingPredictor:
+    """A predictor that counts the rows that it was asked."""
+
+    def __init__(self, inner: Predictor) -> None:
+        self._inner = inner
+        self.signature = inner.signature
+        self.rows = 0
+
+    @property
+    def requests(self) -> int:
+        """Those of the predictor."""
+        return self._inner.requests
+
+    async def predict(self, inputs: Tensors) -> dict[str, Array]:
+        """The outputs, as the predictor answers them."""
+        self.rows += rows_of(inputs)
+        return await self._inner.predict(inputs)
 
 
 class Asker:

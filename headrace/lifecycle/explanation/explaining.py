@@ -62,7 +62,7 @@ async def explain(
     target = target.in_log_odds() if log_odds else target
     masker = _masker(row, against, grid, text, replacement, names, groups)
     tasks = plan(masker, grid, possible(masker) if ALL in methods else methods, wanted)
-    by_method = {task.method: task.rows for task in tasks}
+    by_method = {str(task.method): task.rows for task in tasks}
     planned = PlannedCost(sum(by_method.values()), max(1, rows_per_request), by_method)
     on_cost(planned)
     if planned.rows > wanted.max_rows:

@@ -8,7 +8,7 @@ from math import ceil
 from typing import Any
 
 from headrace.lifecycle.explanation.agreement import Agreement
-from headrace.lifecycle.explanation.attributions import Attribution, Method
+from headrace.lifecycle.explanation.attributions import Attribution
 from headrace.lifecycle.explanation.features import Feature
 from headrace.lifecycle.explanation.image_features import ImageGrid
 from headrace.lifecycle.explanation.targets import Target
@@ -20,12 +20,17 @@ class PlannedCost:
 
     rows: int
     rows_per_request: int
-    by_method: Mapping[Method, int]
+    by_method: Mapping[str, int]
+    calls: Mapping[str, int] = field(default_factory=dict)
+    """Into how many parts each method's rows go, which share no request; 1 where nothing is said."""
 
     @property
     def requests(self) -> int:
         """The requests, about: a row each where the version does not batch."""
-        return sum(ceil(rows / self.rows_per_request) for rows in self.by_method.values())
+        return sum(
+            (calls := self.calls.get(method, 1)) * ceil(rows / calls / self.rows_per_request)
+            for method, rows in self.by_method.items()
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import numpy as np
 
 from headrace.lifecycle.explanation.explanation import Explanation
 from headrace.lifecycle.explanation.ranking import largest, leading, title_of
+from headrace.lifecycle.explanation.sample_explanation import SampleExplanation
 from headrace.lifecycle.explanation.tokens import tokens_of
 
 ROWS = 100
@@ -152,3 +153,54 @@ def _notes(explanation: Explanation) -> Iterator[str]:
         "An attribution tells what the model's answer hangs on, against this baseline; not what causes "
         "what in the world."
     )
+
+
+def sample_report(explanation: SampleExplanation, png: bytes = b"") -> str:
+    """What a model hangs on over a sample, as a page."""
+    where = f"{explanation.model}/{explanation.version}: " if explanation.model else ""
+    what = f"{explanation.explained_rows:,} rows{explanation.data and f' of {explanation.data}'}"
+    loss = ""
+    if explanation.loss_value is not None:
+        loss = f" The {explanation.loss} of the rows is {explanation.loss_value:.4g}."
+    cost = f"{explanation.rows:,} rows in {explanation.requests:,} requests"
+    how = f"{explanation.output} ({explanation.scale}) by {explanation.method}, over {what}"
+    parts = [
+        f"<p>{escape(how)}; baseline: {escape(explanation.baseline)}.</p>",
+        f"<p>{escape(loss)} Asked: {cost}.</p>",
+        image(png, "Features by weight, and curves of the first"),
+        "<h2>Features</h2>",
+        _weights(explanation),
+        *_classes(explanation),
+        *(f'<p class="note">{escape(note)}</p>' for note in explanation.notes),
+    ]
+    return page(f"{where}what answers hang on", parts)
+
+
+def _weights(explanation: SampleExplanation) -> str:
+    rows = []
+    for place in explanation.order()[:ROWS]:
+        told = explanation.importances[place] if explanation.importances else None
+        rows.append(
+            (
+                explanation.features[place],
+                explanation.mean_amounts[place],
+                explanation.mean_values[place],
+                told.loss if told else None,
+                told.deviation if told else None,
+            )
+        )
+    heads = ("feature", "mean amount", "mean", f"{explanation.loss} added when shuffled", "±")
+    return table(heads, rows)
+
+
+def _classes(explanation: SampleExplanation) -> Iterator[str]:
+    if len(explanation.by_class) > 1:
+        yield "<h2>Mean amounts by predicted class</h2>"
+        names = [
+            f"{name} ({explanation.rows_by_class[name]} rows)" for name in explanation.by_class
+        ]
+        rows = (
+            (explanation.features[place], *(each[place] for each in explanation.by_class.values()))
+            for place in explanation.order()[:ROWS]
+        )
+        yield table(("feature", *names), rows)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from headrace.lifecycle.explanation.explanation import Explanation
 from headrace.lifecycle.explanation.image_features import ImageGrid, channels_last
 from headrace.lifecycle.explanation.ranking import largest, title_of
+from headrace.lifecycle.explanation.sample_explanation import Curve, SampleExplanation
 from headrace.lifecycle.extras import from_extra
 
 BARS = 20
@@ -116,3 +117,42 @@ def shown_pixels(array: npt.NDArray[Any], grid: ImageGrid) -> npt.NDArray[np.flo
 def plain(text: str) -> str:
     """A text that matplotlib does not read as mathematics."""
     return text.replace("$", r"\$")
+
+
+def plot_sample(explanation: SampleExplanation) -> bytes:
+    """The features by weight, and the curves of the first, as PNG."""
+    order = explanation.order()[:BARS]
+    panels = 1 + bool(explanation.importances) + len(explanation.curves)
+    figure = new_figure(3.2 * panels, max(3.0, 1.2 + 0.28 * len(order)))
+    axes = list(figure.subplots(1, panels, squeeze=False)[0])
+    names = [plain(explanation.features[place]) for place in order][::-1]
+    amounts = [explanation.mean_amounts[place] for place in order][::-1]
+    _ranked(axes.pop(0), names, amounts, f"mean amount by {explanation.method}")
+    if explanation.importances:
+        told = [explanation.importances[place] for place in order][::-1]
+        axis, errors = axes.pop(0), [each.deviation for each in told]
+        _ranked(axis, names, [each.loss for each in told], f"{explanation.loss} added", errors)
+    for axis, each in zip(axes, explanation.curves, strict=True):
+        _curve(axis, each)
+    return as_png(figure)
+
+
+def _ranked(
+    axis: Any, names: list[str], values: list[float], title: str, errors: Any = None
+) -> None:
+    axis.barh(range(len(names)), values, xerr=errors, color=FOR, ecolor="#555555")
+    axis.set_yticks(range(len(names)), names, fontsize=8)
+    axis.set_title(plain(title), fontsize=9)
+
+
+def _curve(axis: Any, curve: Curve) -> None:
+    texts = any(isinstance(value, str) for value in curve.values)
+    places = range(len(curve.values)) if texts else curve.values
+    for number, name in enumerate(curve.classes):
+        line = [answer[number] for answer in curve.answers]
+        axis.plot(places, line, marker="." if not texts else "o", label=plain(name))
+    if texts:
+        axis.set_xticks(places, [plain(str(value)) for value in curve.values], rotation=60)
+    axis.set_title(plain(f"mean answer by {curve.feature}"), fontsize=9)
+    if len(curve.classes) > 1:
+        axis.legend(fontsize=7)
