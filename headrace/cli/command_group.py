@@ -54,6 +54,7 @@ MODULES: Mapping[str, str] = {
     "apply": "apply",
     "watch": "watch",
     "audit": "audit",
+    "retrain": "retrain",
     "dataset": "dataset",
     "pull": "pull",
     "verify": "verify",

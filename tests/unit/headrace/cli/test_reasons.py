@@ -21,6 +21,7 @@ CHANGING = {
         "explain",
         "push",
         "revoke",
+        "retrain",
         "route",
     ),
     *("keys create", "keys revoke", "keys rotate", "roles delete", "roles set"),
