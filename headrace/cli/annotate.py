@@ -170,7 +170,7 @@ def lineage_lines(lineage: Lineage | None) -> list[str]:
         "by": lineage.method,
         "command": lineage.command,
         "source": lineage.source_revision,
-        "data": lineage.data_digest,
+        "trained on": lineage.data_digest,
         "run": lineage.training_run,
         **lineage.facts,
     }

@@ -22,6 +22,7 @@ _REMEDIES: Mapping[str, str] = {
     "MODEL_NOT_FOUND": "`headrace models` lists the models, `headrace push` creates one",
     "VERSION_NOT_FOUND": "`headrace versions NAME` lists the versions",
     "REFERENCE_NOT_FOUND": "`headrace reference set NAME --samples FILE` makes one",
+    "ATTACHMENT_NOT_FOUND": "`headrace annotate NAME` lists what is attached",
     "ENFORCEMENT_INVALID": "`headrace reference show NAME` lists the fields",
     "DATA_OUT_OF_SCHEMA": "`headrace reference show NAME` lists what is allowed",
     "ALIAS_NOT_FOUND": "`headrace alias NAME` lists the aliases",

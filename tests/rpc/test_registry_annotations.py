@@ -24,6 +24,7 @@ from headrace.state.record_collections import ANNOTATIONS
 from tests.rpc.registry_fixtures import (
     RunningRegistry,
     error_of,
+    eventually,
     onnx_file,
     push,
     running_registry,
@@ -343,6 +344,26 @@ async def test_other_bytes_than_announced_are_refused(
     assert ({"ATTACHMENT_INVALID"}, "ATTACHMENT_TOO_LARGE") == (wrong, large.reason)
     assert hashlib.sha256(CARD).hexdigest() in stored
     assert 2 == len(stored)
+
+
+async def test_a_file_for_a_model_that_goes_meanwhile_leaves_nothing(
+    redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    """The model is deleted between the announcement and the bytes."""
+    async with running_registry(redis_url, namespace, tmp_path) as running:
+        await push(running, onnx_file())
+        header, chunk = put_messages(CARD)
+        call = service(running).PutAttachment()
+        await call.write(header)
+        await eventually(lambda: any((tmp_path / "staging").iterdir()))
+        await running.stub.DeleteModel(
+            registry_pb.DeleteModelRequest(name="models/digits", force=True)
+        )
+        await call.write(chunk)
+        await call.done_writing()
+        error = await error_of(call)
+        left = running.stored_files()
+    assert ("MODEL_NOT_FOUND", set()) == (error.reason, left)
 
 
 async def test_watchers_are_told_what_is_said(

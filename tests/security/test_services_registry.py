@@ -14,7 +14,9 @@ import pytest
 from headrace import status
 from headrace.registry.v1 import access_service_pb2
 from headrace.registry.v1 import registry_service_pb2 as pb
+from headrace.registry.v1.annotation_service_pb2_grpc import AnnotationServiceStub
 from tests.rpc.registry_fixtures import onnx_file
+from tests.rpc.test_registry_annotations import CARD, put_messages
 from tests.security.registries import SecuredRegistry, bearer, reason_of, secured_registry
 
 MODELS = ("other", "team-a", "team-b")
@@ -88,6 +90,26 @@ async def test_a_team_sees_its_models_and_nothing_of_others(
         (told,) = denied
         assert told.startswith("PERMISSION_DENIED team has not the right 'read' for model X, if ")
         assert told.endswith("an admin can grant it: headrace grant team ROLE --models X")
+
+
+async def test_attachments_are_read_by_who_may_read_their_model(
+    redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    """Their bytes are blobs; who may read another model alone is not told whether there are such."""
+    async with secured_registry(redis_url, namespace, tmp_path) as registry:
+        await _create(registry)
+        await _push(registry, "team-a", "other")
+        team = await registry.key("team", ("viewer", "team-*"))
+        stranger = await registry.key("stranger", ("viewer", "other"))
+        stub: Any = AnnotationServiceStub(registry.running.channel)
+        messages = put_messages(CARD, name="models/team-a/versions/1/annotations")
+        assert await reason_of(stub.PutAttachment(iter(messages), metadata=bearer(team))) == (
+            "PERMISSION_DENIED"
+        )
+        put = await stub.PutAttachment(iter(messages), metadata=bearer(registry.admin))
+        digest = put.attachments[0].sha256
+        assert await _read(registry, team, digest) == CARD
+        assert await _read(registry, stranger, digest) == "PERMISSION_DENIED"
 
 
 async def _told(call: Any) -> str:

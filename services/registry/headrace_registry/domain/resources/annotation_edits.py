@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from headrace.state.annotation_records import AnnotationRecord, Lineage, Metric
+from headrace.state.unknown_fields import with_unknown_of
 
 UPDATE_ANNOTATIONS = "annotations.update"
 
@@ -34,10 +35,12 @@ def edited(present: AnnotationRecord, edit: AnnotationEdit, now: float) -> Annot
     taken = frozenset(edit.remove_tags)
     tags = {key: value for key, value in present.tags.items() if key not in taken}
     lineage = present.lineage if edit.lineage is None else edit.lineage
+    if edit.lineage is not None and present.lineage is not None:
+        lineage = with_unknown_of(edit.lineage, present.lineage)
     return replace(
         present,
         tags=dict(sorted({**tags, **edit.set_tags}.items())),
         description=present.description if edit.description is None else edit.description,
         metrics=tuple(metrics[key] for key in sorted(metrics)),
-        lineage=None if lineage == Lineage() else lineage,
+        lineage=None if edit.lineage == Lineage() else lineage,
     )
