@@ -35,7 +35,7 @@ def read_data(
     Rows that are drawn have a digest of their own. Raises InvalidArgument (ROWS_INVALID).
     """
     if isinstance(data, Mapping):
-        rows, found, digest = _of_columns(data), "columns", ""
+        rows, found, digest = columns_as_rows(data), "columns", ""
         digest = _digest_of(rows)
     else:
         source = open_table(data) if isinstance(data, Path | str) else data
@@ -47,7 +47,8 @@ def read_data(
     return EvaluationData(rows, (name or found)[:_LONGEST_NAME], digest)
 
 
-def _of_columns(columns: Mapping[str, object]) -> Rows:
+def columns_as_rows(columns: Mapping[str, object]) -> Rows:
+    """Columns by name as rows. Raises InvalidArgument (ROWS_INVALID) for different lengths, and none."""
     arrays = {name: _column(name, of) for name, of in columns.items()}
     if len({len(array) for array in arrays.values()}) != 1:
         raise invalid(
