@@ -17,7 +17,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "headrace" / "client"
-OF_REGISTRY = ("catalog", "push", "pulling", "routes", "replicas", "references", "annotations")
+OF_REGISTRY = (
+    *("catalog", "push", "pulling", "routes", "replicas", "references", "annotations", "searches"),
+)
 OF_ACCESS = ("access", "audit")
 OF_TEXT = ("generation", "encoding")
 OF_OTHERS = ("inference", "explanations", "monitoring", "drift", "alerts", "quality")

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     )
     from headrace.client.annotation_resources import (
         Attachment,
+        FoundVersion,
         Lineage,
         Metric,
         VersionAnnotations,
@@ -112,7 +113,13 @@ _MODULES = {
         "Rule",
     ),
     "alert_resources": ("Alert", "AlertRules", "ObjectiveStatus", "RuleChange", "Silence"),
-    "annotation_resources": ("Attachment", "Lineage", "Metric", "VersionAnnotations"),
+    "annotation_resources": (
+        "Attachment",
+        "FoundVersion",
+        "Lineage",
+        "Metric",
+        "VersionAnnotations",
+    ),
     "artifact": ("Progress",),
     "async_client": ("AsyncClient",),
     "binding": ("Inputs",),
@@ -206,6 +213,7 @@ __all__ = [
     "DriftFinding",
     "Embeddings",
     "FieldDrift",
+    "FoundVersion",
     "Gap",
     "GeneratedChoice",
     "Generation",

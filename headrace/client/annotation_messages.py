@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from headrace.client.annotation_resources import Metric, VersionAnnotations
+from headrace.client.annotation_resources import FoundVersion, Metric, VersionAnnotations
 from headrace.client.answers import reading_an_answer
+from headrace.client.resource_messages import version_from_proto
 from headrace.conversion.annotations import (
     attachment_from_proto,
     lineage_from_proto,
@@ -13,7 +14,7 @@ from headrace.conversion.annotations import (
     metric_to_proto,
 )
 from headrace.conversion.times import timestamp_from_proto
-from headrace.registry.v1 import annotation_pb2
+from headrace.registry.v1 import annotation_pb2, annotation_service_pb2
 from headrace.resource_names import parse_annotations
 
 Metrics = Iterable[Metric] | Mapping[str, float]
@@ -42,3 +43,12 @@ def metrics_to_proto(metrics: Metrics) -> list[annotation_pb2.Metric]:
     if isinstance(metrics, Mapping):
         metrics = [Metric(name, float(value)) for name, value in metrics.items()]
     return [metric_to_proto(each) for each in metrics]
+
+
+def found_from_proto(proto: annotation_service_pb2.SearchVersionsResponse.Found) -> FoundVersion:
+    """A version that was found, as the registry tells it."""
+    return FoundVersion(
+        version_from_proto(proto.version),
+        annotations_from_proto(proto.annotations),
+        tuple(proto.aliases),
+    )

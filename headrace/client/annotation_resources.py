@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from headrace.client.resources import Version
 from headrace.state.annotation_records import CARD_PATH, Attachment, Lineage, Metric
 
-__all__ = ["CARD_PATH", "Attachment", "Lineage", "Metric", "VersionAnnotations"]
+__all__ = ["CARD_PATH", "Attachment", "FoundVersion", "Lineage", "Metric", "VersionAnnotations"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +39,12 @@ class VersionAnnotations:
     def attachment(self, path: str) -> Attachment | None:
         """The attachment at a path, or None."""
         return next((each for each in self.attachments if each.path == path), None)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundVersion:
+    """A version that a search found, what is said of it, and the aliases that name it."""
+
+    version: Version
+    annotations: VersionAnnotations
+    aliases: tuple[str, ...] = ()

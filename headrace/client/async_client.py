@@ -9,7 +9,6 @@ from typing import Self
 
 from headrace.client.access import AccessCalls
 from headrace.client.alerts import AlertCalls
-from headrace.client.annotations import AnnotationCalls
 from headrace.client.audit import AuditCalls
 from headrace.client.calls import Calls
 from headrace.client.drift import DriftCalls
@@ -22,16 +21,15 @@ from headrace.client.push import PushCalls
 from headrace.client.quality import QualityCalls
 from headrace.client.references import ReferenceCalls
 from headrace.client.replicas import ReplicaCalls
-from headrace.client.routes import RouteCalls
+from headrace.client.searches import SearchCalls
 from headrace.client.settings import ClientSettings, read_client_settings
 from headrace.client.signature_cache import SignatureCache
 
 
 class AsyncClient(
     ExplanationCalls,
-    RouteCalls,
     PushCalls,
-    AnnotationCalls,
+    SearchCalls,
     ReplicaCalls,
     AccessCalls,
     AuditCalls,

@@ -11,13 +11,14 @@ from typing import Any
 
 from headrace.artifacts.signatures import SigningKey
 from headrace.client.annotation_messages import Metrics
-from headrace.client.annotation_resources import Lineage, VersionAnnotations
+from headrace.client.annotation_resources import FoundVersion, Lineage, VersionAnnotations
 from headrace.client.artifact import Report, Source
 from headrace.client.async_client import AsyncClient
 from headrace.client.loop_thread import LoopThread
 from headrace.client.push import Config
 from headrace.client.reference_resources import VersionReference
 from headrace.client.resources import Alias, Change, Model, Route, Version
+from headrace.gates import Verdict
 from headrace.state.gate_records import GateRecord
 from headrace.state.language_records import VersionKind
 from headrace.state.records import ReplicaRecord
@@ -620,3 +621,35 @@ class BlockingRegistryCalls:
         return self._thread.run(
             self._async.detach(model, version, path, etag=etag, timeout_seconds=timeout_seconds)
         )
+
+    def search_versions(
+        self,
+        filter: str = "",
+        model: str = "",
+        order_by: str = "",
+        *,
+        limit: int = 0,
+        timeout_seconds: float | None = None,
+    ) -> list[FoundVersion]:
+        """Versions for which a filter holds, of one model or of all that may be read.
+
+        `metrics.accuracy > 0.9 AND tags.team = "vision"`: docs/filters.md has the grammar and the fields.
+        `order_by` is one of the fields, with `desc` behind it where large values are to come first;
+        without it they are by model, newest first. `limit`: at most so many, 0 all. Raises InvalidArgument
+        (FILTER_INVALID, ORDER_INVALID), NotFound for the model.
+        """
+        return self._thread.run(
+            self._async.search_versions(
+                filter, model, order_by, limit=limit, timeout_seconds=timeout_seconds
+            )
+        )
+
+    def gate_verdicts(
+        self, model: str, *, timeout_seconds: float | None = None
+    ) -> dict[int, Verdict]:
+        """Return what the gate of a model says of each of its versions, newest first.
+
+        The registry asks the same when an alias or the route is to name one. Without a gate all pass.
+        Raises NotFound.
+        """
+        return self._thread.run(self._async.gate_verdicts(model, timeout_seconds=timeout_seconds))

@@ -24,6 +24,16 @@ def asking(method: str, **fields: Any) -> Callable[[RunningRegistry], Awaitable[
     return ask
 
 
+def searching(**fields: Any) -> Callable[[RunningRegistry], Awaitable[Told]]:
+    """A search with these fields of its request."""
+
+    async def ask(running: RunningRegistry) -> Told:
+        stub: Any = AnnotationServiceStub(running.channel)
+        return await told_by(stub.SearchVersions(pb.SearchVersionsRequest(**fields)))
+
+    return ask
+
+
 def putting(**header: Any) -> Callable[[RunningRegistry], Awaitable[Told]]:
     """An attachment that is announced so."""
 
@@ -34,6 +44,8 @@ def putting(**header: Any) -> Callable[[RunningRegistry], Awaitable[Told]]:
 
 
 ANNOTATIONS: tuple[Refusal, ...] = (
+    Refusal("InvalidArgument", "FILTER_INVALID", "SearchVersions", searching(filter="a >")),
+    Refusal("InvalidArgument", "ORDER_INVALID", "SearchVersions", searching(order_by="tags")),
     Refusal(
         "InvalidArgument", "ANNOTATIONS_INVALID", "UpdateAnnotations", asking("UpdateAnnotations")
     ),

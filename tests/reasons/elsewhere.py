@@ -368,7 +368,6 @@ TRIED: Mapping[str, str] = {
     "DISK_FULL": "tests/rpc/test_disk_reserve.py",
     "ENCODING_FAILED": "tests/unit/registry/test_encoder_check.py",
     "ENCODER_UNSUPPORTED": "tests/unit/headrace/language/test_encoder_files.py",
-    "FILTER_INVALID": "tests/unit/headrace/filters/test_parsing.py",
     "GENERATION_FAILED": "tests/unit/registry/test_generation_check.py",
     "GENERATION_UNSUPPORTED": "tests/unit/headrace/language/test_decoder_config.py",
     "GRAMMAR_INVALID": "tests/unit/inference/generation/test_grammars.py",

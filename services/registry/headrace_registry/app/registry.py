@@ -110,7 +110,7 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
         is_ready = partial(readiness, follower, log, blobs, state.note, audit)
         references = ReferenceServicer(store, References(store, blobs, garbage))
         said = Annotations(store, blobs, garbage)
-        annotations = AnnotationServicer(store, said, artifacts.uploads.open)
+        annotations = AnnotationServicer(store, said, artifacts.uploads.open, time.time, access)
         services = partial(register, servicer, rights, references, annotations)
         async with open_ports(settings, services, metrics, is_ready, tls, access) as registry:
             yield registry

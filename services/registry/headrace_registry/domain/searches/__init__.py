@@ -1,0 +1,1 @@
+"""Searches of versions: their fields, their order, their pages."""
