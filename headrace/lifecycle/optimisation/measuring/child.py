@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
+import psutil
 
 
 def main() -> None:
@@ -29,8 +30,6 @@ class _Runs:
     """Runs of one graph over rows, again and again."""
 
     def __init__(self, graph: Path, inputs: dict[str, Any], per_run: int) -> None:
-        import onnxruntime
-
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = 1
@@ -70,9 +69,7 @@ class _Runs:
 
 
 def _resident_bytes() -> int:
-    """The most that was ever in memory."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return int(psutil.Process().memory_info().rss)
 
 
 def _say(**facts: Any) -> None:
