@@ -8,6 +8,8 @@ root=$(dirname "$0")/..
 clients=$venv/clients
 kserve=0.21.0
 # onnxmltools imports packaging and does not name it.
+# Of `headrace batch --ray`, into the environment of the tests.
+ray=("ray[data]==2.60.0")
 converters=(scikit-learn==1.9.1 skl2onnx==1.20.0 onnxmltools==1.16.0 lightgbm==4.7.0 packaging)
 
 langchain=(langchain-openai==1.7.4)
@@ -73,6 +75,11 @@ converter_environment() {
     touch "$clients/converters/.installed"
 }
 
+ray_package() {
+  "$venv/bin/python" -c "import ray" 2>/dev/null ||
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "${ray[@]}"
+}
+
 # NAME PACKAGE...: what talks to OpenAI's API, in an environment of its own.
 openai_environment() {
   local name=$1
@@ -115,6 +122,7 @@ else
   leave_out "the clients in Node: npm is not installed"
 fi
 converter_environment || leave_out "converters of scikit-learn and LightGBM"
+ray_package || leave_out "Ray, and the batches on it"
 openai_environment langchain "${langchain[@]}" || leave_out "LangChain"
 openai_environment llama_index "${llama_index[@]}" || leave_out "LlamaIndex and instructor"
 openai_environment cohere "${cohere[@]}" || leave_out "Cohere's client"

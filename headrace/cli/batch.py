@@ -97,6 +97,17 @@ async def batch(
             "--local-session", help="Answer by ONNX Runtime in this process, by no replica."
         ),
     ] = False,
+    ray: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS|local",
+            help="Have actors of this Ray answer, by ONNX Runtime in each; local: one of this machine.",
+        ),
+    ] = "",
+    through_replicas: Annotated[
+        bool,
+        typer.Option("--through-replicas", help="With --ray: have its actors ask the replicas."),
+    ] = False,
 ) -> None:
     """Have a version answer all rows of a file or a folder, when no other requests wait.
 
@@ -106,6 +117,9 @@ async def batch(
     """
     from headrace.lifecycle.batches import run_batch
 
+    if local_session and (ray or through_replicas):
+        raise typer.BadParameter("--local-session goes with neither --ray nor --through-replicas")
+    through = "sessions" if local_session or (ray and not through_replicas) else "replicas"
     async with cli.client() as client:
         model, version = await named(client, name)
         with progress_bars(cli) as bars:
@@ -125,7 +139,8 @@ async def batch(
                     preprocess=preprocess,
                     on_error=on_error,
                     restart=restart,
-                    through="sessions" if local_session else "replicas",
+                    through=through,
+                    ray=ray,
                     on_progress=_teller(bars, model),
                 )
             except asyncio.CancelledError:

@@ -99,6 +99,11 @@ class AsyncClient(
         """Close it."""
         await self.close()
 
+    @property
+    def settings(self) -> ClientSettings:
+        """What it was opened with: another process that has it opens the same."""
+        return self._calls.settings
+
     def because(self, reason: str) -> Self:
         """The same client, over the same connections, whose changes have this reason in the change log.
 

@@ -105,6 +105,7 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
                 "MODEL_MOVES",
                 "OUTPUT_EXISTS",
                 "OUTPUT_WITHOUT_ROWS",
+                "RAY_UNREACHABLE",
                 "RETRAINING_INVALID",
                 "RETRAINING_UNDER_WAY",
                 "ROUTE_BUSY",

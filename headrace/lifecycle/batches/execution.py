@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from headrace.lifecycle.batches.answering import RowAnswers
 from headrace.lifecycle.batches.answers import Answered, Refusal
@@ -30,11 +30,15 @@ class FinishedPart:
     write: Callable[[Path], None]
 
 
-Keep = Callable[[FinishedPart], Awaitable[None]]
+Keep = Callable[[FinishedPart], Coroutine[Any, Any, None]]
 
 
 class Execution(Protocol):
     """Has the missing parts of a batch answered, wherever that is."""
+
+    @property
+    def requests(self) -> int:
+        """How many requests or runs it took so far."""
 
     async def run(self, source: TableSource, journal: Journal, keep: Keep) -> None:
         """Have all missing parts answered, each kept as soon as it is. Raises HeadraceError."""
@@ -47,6 +51,11 @@ class LocalExecution:
         self._answers = answers
         self._form = form
 
+    @property
+    def requests(self) -> int:
+        """As Execution says."""
+        return self._answers.predictor.requests
+
     async def run(self, source: TableSource, journal: Journal, keep: Keep) -> None:
         """As Execution says."""
         parts, reading = missing_parts(source, journal), asyncio.Lock()
@@ -55,7 +64,7 @@ class LocalExecution:
                 for _ in range(PARTS_AT_ONCE):
                     group.create_task(self._work(parts, reading, keep))
         except BaseExceptionGroup as failures:
-            raise _first(failures) from None
+            raise first_of(failures) from None
 
     async def _work(
         self, parts: Iterator[tuple[int, Rows]], reading: asyncio.Lock, keep: Keep
@@ -95,9 +104,11 @@ def _is_behind(limit: int | None, start: int) -> bool:
 def _within(limit: int | None, rows: Rows) -> Rows:
     if limit is None or rows.start + len(rows) <= limit:
         return rows
-    return rows.take(slice(0, limit - rows.start))
+    kept = rows.take(slice(0, limit - rows.start))
+    return Rows(rows.start, kept.columns, rows.mark)
 
 
-def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
+def first_of(failures: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first of what failed together."""
     first = failures.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+    return first_of(first) if isinstance(first, BaseExceptionGroup) else first

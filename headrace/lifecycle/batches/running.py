@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from headrace.errors import InvalidArgument
 from headrace.images import Preprocess
-from headrace.lifecycle.batches.answering import PiecewisePredictor, RowAnswers
+from headrace.lifecycle.batches.answering import RowAnswers
 from headrace.lifecycle.batches.answers import ERROR, ROW, Refusal
 from headrace.lifecycle.batches.durable import flush_folder, full_disk_told, write_whole
 from headrace.lifecycle.batches.execution import (
@@ -29,7 +29,7 @@ from headrace.lifecycle.batches.journal import Journal, open_journal
 from headrace.lifecycle.batches.outputs import form_name, output_form
 from headrace.lifecycle.batches.parquet_outputs import FolderOutput
 from headrace.lifecycle.batches.plan import ROWS_PER_PART, BatchPlan, OnError, check_plan
-from headrace.lifecycle.predictors import ServedPredictor
+from headrace.lifecycle.batches.predictors import REPLICAS, predictor_for
 from headrace.lifecycle.predictors.served import IN_FLIGHT
 from headrace.lifecycle.tables import Fitting, TableSource, fit, open_table
 from headrace.state.records import Signature, TensorSpec
@@ -37,8 +37,6 @@ from headrace.state.records import Signature, TensorSpec
 if TYPE_CHECKING:
     from headrace.client import AsyncClient, Version
 
-BACKGROUND: Mapping[str, bool] = {"headrace_background": True}
-"""Has replicas run requests when no others wait."""
 _SHOWN_REFUSALS = 5
 
 
@@ -96,14 +94,16 @@ async def run_batch(
     on_error: OnError | str = OnError.RECORD,
     preprocess: Preprocess | str = Preprocess.AUTO,
     restart: bool = False,
-    through: str = "replicas",
+    through: str = REPLICAS,
+    ray: str = "",
     on_progress: Callable[[BatchProgress], None] = lambda _: None,
 ) -> BatchReport:
     """Have a version answer all rows of a file or folder, and write them with their answers.
 
     `version` is a number or an alias, the stable one where nothing is said; it is pinned. `inputs` says
     which columns are which inputs, `keep` which columns are written beside the answers. With `through`
-    `sessions` ONNX Runtime answers in this process, else the replicas do, when no other requests wait.
+    `sessions` ONNX Runtime answers in this process, else the replicas do, when no other requests wait; with
+    `ray`, an address or "local", actors of that Ray do what this process does else.
     Where a run before was ended by whatever it was, the same call goes on; `restart` throws away what is
     there. Raises HeadraceError; what was finished is kept then.
     """
@@ -125,18 +125,41 @@ async def run_batch(
         through=through,
     )
     with open_journal(path, prepared.plan, restart=restart) as journal:
-        predictor = await _predictor(client, prepared, in_flight)
-        answers = RowAnswers(
-            predictor,
-            prepared.fitting,
-            prepared.outputs,
-            prepared.plan.keep,
-            prepared.plan.on_error,
-            at_once=in_flight + PARTS_AT_ONCE,
-        )
-        execution = LocalExecution(answers, output_form(path))
         run = BatchRun(prepared, journal, path, on_progress)
-        return await run.finish(execution, lambda: predictor.requests)
+        if ray:
+            return await run.finish(_on_ray(client, ray, prepared, source, path, in_flight))
+        return await run.finish(await _here(client, prepared, path, in_flight))
+
+
+async def _here(
+    client: AsyncClient, prepared: Prepared, output: Path, in_flight: int
+) -> LocalExecution:
+    plan = prepared.plan
+    predictor = await predictor_for(client, prepared.version, plan, in_flight)
+    answers = RowAnswers(
+        predictor,
+        prepared.fitting,
+        prepared.outputs,
+        plan.keep,
+        plan.on_error,
+        at_once=in_flight + PARTS_AT_ONCE,
+    )
+    return LocalExecution(answers, output_form(output))
+
+
+def _on_ray(
+    client: AsyncClient,
+    address: str,
+    prepared: Prepared,
+    source: Path | str,
+    output: Path,
+    in_flight: int,
+) -> Execution:
+    from headrace.lifecycle.batches.ray_execution import RayExecution
+    from headrace.lifecycle.batches.ray_worker import Work
+
+    work = Work(prepared.plan, str(Path(source).resolve()), output.name, in_flight)
+    return RayExecution(address, work, client.settings)
 
 
 def prepare(
@@ -203,7 +226,7 @@ class BatchRun:
         if self._total is not None and prepared.plan.limit is not None:
             self._total = min(self._total, prepared.plan.limit)
 
-    async def finish(self, execution: Execution, requests: Callable[[], int]) -> BatchReport:
+    async def finish(self, execution: Execution) -> BatchReport:
         """Have what is missing executed, gather, and say what was done. Raises HeadraceError."""
         began, journal = time.monotonic(), self._journal
         found = journal.found
@@ -221,7 +244,7 @@ class BatchRun:
             sum(part.failed for part in parts),
             len(parts),
             found,
-            requests(),
+            execution.requests,
             time.monotonic() - began,
             tuple(self._refusals),
         )
@@ -264,17 +287,6 @@ def _gather_folder(form: FolderOutput, parts: list[Path], beside: Path, output: 
         shutil.rmtree(before, ignore_errors=True)
         output.rename(before)
     beside.rename(output)
-
-
-async def _predictor(client: AsyncClient, prepared: Prepared, in_flight: int) -> PiecewisePredictor:
-    names = prepared.plan.outputs
-    if prepared.plan.through == "sessions":
-        from headrace.lifecycle.batches.artifacts import session_of
-
-        return await session_of(client, prepared.version, names)
-    return ServedPredictor(
-        client, prepared.version, outputs=names, in_flight=in_flight, parameters=BACKGROUND
-    )
 
 
 def _no_inputs(keep: Sequence[str], signature: Signature) -> list[str]:

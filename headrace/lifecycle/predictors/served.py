@@ -20,7 +20,7 @@ from headrace.state.records import ServingConfig, Signature
 IN_FLIGHT = 8
 """Requests under way: replicas batch them, and have something to do while answers travel."""
 PATIENCE_SECONDS = 120.0
-"""So long a request that is refused for want of room is tried again."""
+"""So long a request that is refused for want of room, or of time in its queue, is tried again."""
 _PAUSE_SECONDS = 0.5
 
 
@@ -125,8 +125,9 @@ class ServedPredictor:
                     parameters=self._parameters,
                     timeout_seconds=self._timeout_seconds,
                 )
-            except errors.ResourceExhausted as error:
-                if asyncio.get_running_loop().time() > until:
+            except (errors.ResourceExhausted, errors.DeadlineExceeded) as error:
+                may_again = isinstance(error, errors.ResourceExhausted) or error.retry_after_seconds
+                if not may_again or asyncio.get_running_loop().time() > until:
                     raise
                 await asyncio.sleep(error.retry_after_seconds or _PAUSE_SECONDS)
 
