@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from headrace.client.resources import After, Alias, Change, Model, Route, Version
+from headrace.client.resources import After, Alias, Change, Model, Route, StoredRecord, Version
 from headrace.resource_names import model_of
 from headrace.state.language_records import VersionKind
 from headrace_monitor.domain.catalog.catalog import CatalogModel, Snapshot
@@ -58,12 +58,27 @@ def _with_part(known: CatalogModel, kind: str, resource: str, after: After) -> C
         case Route():
             moved = replace(known, route=after)
             return replace(moved, model=replace(moved.model, kind=_kind_of(moved)))
+        case StoredRecord(collection="annotations"):
+            return _described(known, after.fields)
         case _ if kind == "version.delete":
             return replace(known, versions=_without(known.versions, part))
         case _ if kind == "alias.delete":
             aliases = {name: alias for name, alias in known.aliases.items() if name != part}
             return replace(known, aliases=aliases)
     return known
+
+
+def _described(known: CatalogModel, said: Mapping[str, object]) -> CatalogModel:
+    """The model with what is said of a version as its description.
+
+    Where none is said, the version's own is shown again from the next listing on.
+    """
+    number, text = said.get("number"), said.get("description")
+    version = known.versions.get(number) if isinstance(number, int) else None
+    if version is None or not isinstance(text, str) or not text:
+        return known
+    shown = replace(version, description=text)
+    return replace(known, versions={**known.versions, version.number: shown})
 
 
 def _without(versions: Mapping[int, Version], number: str) -> Mapping[int, Version]:
