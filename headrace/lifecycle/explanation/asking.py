@@ -18,6 +18,8 @@ MAX_ROWS = 100_000
 PART_BYTES = 32 * 2**20
 """Rows are made and asked in parts of about so many bytes: a thousand copies of an image are not held."""
 _PART_ROWS = 4096
+_REFUSED = ("DATA_OUT_OF_SCHEMA", "INPUTS_REFUSED")
+"""Reasons of what the row itself did not meet: by an enforced reference, by the graph."""
 
 
 class CountingPredictor:
@@ -69,7 +71,7 @@ class Asker:
         try:
             outputs = await self.predictor.predict(inputs)
         except errors.HeadraceError as error:
-            if error.reason == "DATA_OUT_OF_SCHEMA":
+            if error.reason in _REFUSED:
                 raise refused(error.message) from error
             raise
         self.rows += rows

@@ -30,9 +30,9 @@ def not_finite(output: str, count: int, rows: int) -> FailedPrecondition:
 
 
 def refused(why: str) -> FailedPrecondition:
-    """An error of a version whose schema refuses rows with masked features."""
+    """An error of a version that refuses rows with masked features."""
     return FailedPrecondition(
         "MASKED_ROWS_REFUSED",
-        "the version refuses rows with features replaced by the baseline, as its reference is enforced: "
-        f"take a baseline within what was learnt, such as `reference` or rows of your data ({why})",
+        "the version takes the row, and refuses it with features replaced by the baseline: take a baseline "
+        f"of what it knows, such as reference, mean or rows of your data ({why})",
     )
