@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import typer
@@ -24,26 +25,24 @@ async def lineage(cli: Cli, name: ModelName) -> None:
     from headrace.lifecycle.versions.lineage import lineage_trees
 
     async with cli.client() as client:
-        versions = await client.versions(name)
-        said = [await client.annotations(name, each.number) for each in versions]
-    trees = lineage_trees({each.version: each.lineage for each in said})
-    cli.show(
-        {"model": name, "versions": trees},
-        lambda: (
-            [_line(depth, node) for tree in trees for depth, node in tree.walk()]
-            or [f"{name} has no versions"]
-        ),
-    )
+        found = await client.search_versions(model=name)
+    aliases = {each.version.number: each.aliases for each in found}
+    trees = lineage_trees({each.version.number: each.annotations.lineage for each in found})
+    lines = [
+        _line(depth, node, aliases.get(node.version, ()))
+        for tree in trees
+        for depth, node in tree.walk()
+    ]
+    cli.show({"model": name, "versions": trees}, lambda: lines or [f"{name} has no versions"])
 
 
-def _line(depth: int, node: LineageNode) -> str:
+def _line(depth: int, node: LineageNode, aliases: Sequence[str]) -> str:
     """A version, a step to the right of the one that it was made of."""
     head = f"{'   ' * (depth - 1)}└─ " if depth else ""
     if not node.present:
         return f"{head}version {node.version} (deleted)"
+    named = f" ({', '.join(aliases)})" if aliases else ""
     made = node.lineage
-    if made is None:
-        return f"{head}version {node.version}"
-    facts = [made.method, made.source_revision[:12], made.training_run]
-    told = ", ".join(filter(None, facts))
-    return f"{head}version {node.version}{f': {printable(told)}' if told else ''}"
+    facts = [made.method, made.source_revision[:12], made.training_run] if made else []
+    told = printable(", ".join(filter(None, facts)))
+    return f"{head}version {node.version}{named}{f': {told}' if told else ''}"

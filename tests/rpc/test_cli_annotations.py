@@ -108,7 +108,7 @@ async def test_versions_side_by_side(
     assert ["model.onnx"] == [each["what"] for each in told.document["files"]]
     assert ["parent_version"] == [each["what"] for each in told.document["lineage"]]
     assert ("the same files" in same.output, missing.status) == (True, 1)
-    assert ["version 1", "└─ version 2"] == tree.output.splitlines()
+    assert ["version 1", "└─ version 2 (new)"] == tree.output.splitlines()
     assert graph.read_bytes() == (folder / "model.onnx").read_bytes()
     assert faster.read_bytes() == (folder / "attachments/made/config.json").read_bytes()
     assert (tmp_path / "first/model.onnx").is_file()
