@@ -26,11 +26,12 @@ from headrace.lifecycle.tables import Rows
 
 AT_A_TIME = 8
 """Prompts that are worked on together: versions batch them."""
-MAX_TOKENS = 128
-"""The most tokens of an answer: more than a reference has is no exact match."""
+MAX_TOKENS = 256
+"""The most tokens of an answer."""
 _PROMPT_COLUMNS = ("messages", "prompt", "question", "input", "text")
 _EXAMPLES = 10
-_TIMES_LONGER = 2
+_TIMES_LONGER, _ROOM_TOKENS = 2, 32
+"""An answer may be twice as long as the reference, and so many tokens more: enough for a sentence."""
 
 
 class _Answered(NamedTuple):
@@ -102,6 +103,9 @@ def _judged(references: Sequence[str], answers: Sequence[_Answered]) -> Judged:
         "prefix_match": [
             normalised(answer.text).startswith(normalised(text)) for text, answer in pairs
         ],
+        "contains_match": [
+            f" {normalised(text)} " in f" {normalised(answer.text)} " for text, answer in pairs
+        ],
     }
     means = MeanMeasure({name: np.array(of, dtype=np.float64) for name, of in matches.items()})
     scores = TextScoreMeasure(
@@ -171,10 +175,10 @@ async def _answered(
         version.model, prompt, [reference], version=version.number, add_special_tokens=True
     )
     scores = scored.results[0]
-    most = min(MAX_TOKENS, _TIMES_LONGER * len(scores) + 1)
+    most = min(MAX_TOKENS, _TIMES_LONGER * len(scores) + _ROOM_TOKENS)
     ask = client.chat if isinstance(prompt, list) else client.generate
     answer = await ask(
-        version.model, prompt, version=version.number, temperature=0.0, max_tokens=max(most, 1)
+        version.model, prompt, version=version.number, temperature=0.0, max_tokens=most
     )
     return _Answered(answer.text, sum(each.logprob for each in scores), len(scores))
 

@@ -16,6 +16,7 @@ _BOUNDED = frozenset(
             "exact_match",
             "normalised_match",
             "prefix_match",
+            "contains_match",
             "subset_accuracy",
         ),
         *("hamming_loss", "calibration_error", "ndcg", "hit_rate", "mrr", "missing_predictions"),
