@@ -32,6 +32,7 @@ MODULES: Mapping[str, str] = {
     "status": "status",
     "alias": "alias",
     "route": "route",
+    "gate": "gate",
     "reference": "reference",
     "optimise": "optimise",
     "infer": "infer",
