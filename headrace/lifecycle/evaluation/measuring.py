@@ -65,6 +65,8 @@ def _interval(
     name: str, value: float, draws: Mapping[str, Floats], resampling: Resampling
 ) -> tuple[float, float] | None:
     rows = resampling.units
+    if rows < 2:  # nothing varies, and that says nothing
+        return None
     if resampling.strata is not None:
         rows = int(np.unique(resampling.strata, return_counts=True)[1].min())
     return around(value, of_draws(draws[name]), rows=rows, is_share=is_share(name))

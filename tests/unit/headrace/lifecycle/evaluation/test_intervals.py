@@ -100,6 +100,17 @@ def test_an_interval_has_a_width_where_all_draws_agree() -> None:
     assert of_draws(np.array([np.nan, np.nan, 1.0])) is None
 
 
+def test_one_row_has_no_interval() -> None:
+    """Its resamples are all alike."""
+    measure = NumberMeasure(np.zeros(1), np.ones(1))
+    found = {each.name: each for each in metrics_of(measure, resampling_of(1, draws=10))}
+    assert (1.0, None, 0.0) == (
+        found["mae"].value,
+        found["mae"].lower,
+        found["mae"].confidence,
+    )
+
+
 def test_many_rows_have_fewer_resamples() -> None:
     """The work is bounded: 10,000 rows have all of a thousand, a million 200."""
     assert 1000 == resampling_of(10_000).draws
