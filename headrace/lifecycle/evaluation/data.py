@@ -44,7 +44,12 @@ def read_data(
         places = np.sort(np.random.default_rng(seed).permutation(len(rows))[:limit])
         rows = rows.take(places)
         digest = hashlib.sha256(f"{digest} {limit} {seed}".encode()).hexdigest()
-    return EvaluationData(rows, (name or found)[:_LONGEST_NAME], digest)
+    return EvaluationData(rows, one_line(name or found), digest)
+
+
+def one_line(text: str) -> str:
+    """A text as a name that the registry takes: one line, not too long."""
+    return "".join(char if char.isprintable() else " " for char in text)[:_LONGEST_NAME]
 
 
 def columns_as_rows(columns: Mapping[str, object]) -> Rows:

@@ -8,13 +8,13 @@ from itertools import pairwise
 import numpy as np
 
 from headrace.errors import InvalidArgument
+from headrace.lifecycle.evaluation.data import one_line
 from headrace.lifecycle.evaluation.measures.measure import Floats, Places
 from headrace.lifecycle.evaluation.tasks import impossible, listed
 from headrace.lifecycle.tables.rows import Array, Rows, numbers_of
 
 MOST_VALUES = 20
 """Of a column: the most frequent ones; numbers with more than that are cut at their quartiles."""
-LONGEST_NAME = 128
 
 
 def slices_of(rows: Rows, columns: Sequence[str]) -> tuple[dict[str, Places], tuple[str, ...]]:
@@ -36,7 +36,7 @@ def slices_of(rows: Rows, columns: Sequence[str]) -> tuple[dict[str, Places], tu
                 f"{name!r} has {len(parts)} values: the {MOST_VALUES} most frequent are slices"
             )
         kept = order if len(parts) > MOST_VALUES else parts
-        found |= {f"{name}={value}"[:LONGEST_NAME]: parts[value] for value in kept}
+        found |= {one_line(f"{name}={value}"): parts[value] for value in kept}
     return found, tuple(notes)
 
 

@@ -77,5 +77,6 @@ async def test_what_is_kept_of_many_metrics() -> None:
     assert len(kept) <= MOST_METRICS
     order = [(bool(each.slice), "." in each.name) for each in kept]
     assert order == sorted(order, key=lambda each: (each[1], each[0]))
+    assert all(each.slice.isprintable() for each in kept)
     assert "evaluation/script-alert-1-script" == folder_of(HOSTILE)
     assert "evaluation/data" == folder_of("数据")
