@@ -198,7 +198,7 @@ def _compared(found: LanguageModel) -> float:
 
 def main() -> None:
     """Train on the command line's options; `--rows` are letters."""
-    train(parsed(__doc__, epochs=12))
+    train(parsed(__doc__, epochs=6))
 
 
 if __name__ == "__main__":

@@ -92,7 +92,8 @@ def train(task: Task, options: Options) -> Classifier:
     seen = np.concatenate([rows.training, rows.validation])
     validation = _cross_validated(task, seen, options) if options.folds else {}
     prepared, model, history = _trained(task, rows, options, say=print)
-    path = options.out / "model.onnx"
+    path = options.out / "model" / "model.onnx"
+    path.parent.mkdir(exist_ok=True)
     onnx.save(prepared.graph(model), path)
     said = _answers(task, model, prepared, rows.test)
     figures = _judged(task.labels[rows.test], said.argmax(1), len(task.classes), options.seed)
@@ -191,7 +192,8 @@ def _compared(classifier: Classifier, task: Task) -> float:
 
 def _write_beside(task: Task, rows: Split, out: Path, history: History) -> None:
     """The names of the classes, rows of the training for a reference, and the course of the training."""
-    (out / "probabilities.labels.txt").write_text("\n".join(task.classes) + "\n", encoding="utf-8")
+    names = "\n".join(task.classes) + "\n"
+    (out / "model" / "probabilities.labels.txt").write_text(names, encoding="utf-8")
     (out / "history.json").write_text(json.dumps(history.as_json(), indent=2) + "\n")
     sample: dict[str, Any] = dict(task.inputs(rows.training[:1000]))
     if any(column.dtype == object for column in sample.values()):
