@@ -196,8 +196,24 @@ def _write_beside(task: Task, rows: Split, out: Path, history: History) -> None:
     (out / "model" / "probabilities.labels.txt").write_text(names, encoding="utf-8")
     (out / "history.json").write_text(json.dumps(history.as_json(), indent=2) + "\n")
     sample: dict[str, Any] = dict(task.inputs(rows.training[:1000]))
-    if any(column.dtype == object for column in sample.values()):
+    held_out: dict[str, Any] = {
+        **task.inputs(rows.test),
+        "truth": np.array([task.classes[label] for label in task.labels[rows.test]]),
+    }
+    if any(
+        column.dtype == object for column in sample.values()
+    ):  # texts, for which JSON is plainer
+        columns = {name: column.tolist() for name, column in held_out.items()}
+        lines = [
+            dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)
+        ]
+        (out / "held_out.jsonl").write_text("".join(f"{_json(line)}\n" for line in lines), "utf-8")
         lists = {name: column.tolist() for name, column in sample.items()}
-        (out / "sample.json").write_text(json.dumps(lists, ensure_ascii=False), encoding="utf-8")
+        (out / "sample.json").write_text(_json(lists), "utf-8")
     else:
+        np.savez_compressed(out / "held_out.npz", **held_out)
         np.savez_compressed(out / "sample.npz", **sample)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
