@@ -10,10 +10,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup protos format check test e2e exhaustive faults conformance published bench docs pages demo demo-secure demo-chat demo-monitor run clean
+.PHONY: help setup protos format check test e2e exhaustive faults conformance published bench docs pages demo demo-secure demo-chat demo-monitor demo-lifecycle run clean
 
 help: ## List the targets
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## Make the virtual environment with everything in it
 
@@ -75,6 +75,9 @@ demo-chat: setup ## A language model from a GGUF file to OpenAI's clients, and r
 
 demo-monitor: setup ## What the monitor tells: drift of a field in one slice, an alert by webhook, quality by late labels
 	@$(BIN)/python examples/demo_monitor.py
+
+demo-lifecycle: setup ## A model's life on real flights: train, evaluate, make smaller, serve, retrain, gate, promote
+	@$(BIN)/python -m examples.demo_lifecycle
 
 run: setup ## Run the suite in the foreground
 	@$(BIN)/headrace up
