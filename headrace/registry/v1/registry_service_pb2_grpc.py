@@ -193,7 +193,8 @@ class RegistryServiceServicer:
         INVALID_ARGUMENT for other bytes than announced, archives with unsafe paths, and graphs that the
         checker or ONNX Runtime refuses; RESOURCE_EXHAUSTED over a limit, with a delay where there may be
         room later; DEADLINE_EXCEEDED (UPLOAD_STALLED) for a caller that stands still; NOT_FOUND for the model, unless
-        create_model; FAILED_PRECONDITION (SIGNATURE_CHANGED) for a version that would break callers of its alias.
+        create_model; FAILED_PRECONDITION (SIGNATURE_CHANGED) for a version that would break callers of its alias,
+        and (GATE_NOT_PASSED) for one that gets callers and brings no metrics that pass the model's gate.
         Nothing is visible before all of it is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -248,7 +249,8 @@ class RegistryServiceServicer:
         """Moves an alias, or creates it with allow_missing. NOT_FOUND for the alias, the model or the version;
         ABORTED on another etag; FAILED_PRECONDITION (SIGNATURE_CHANGED) for a version that would break callers of
         the one that the alias names now, and (VERSION_NOT_SERVED) where there are replicas but none serves the
-        version. A new alias may name a version that no replica holds: they load it then.
+        version. A new alias may name a version that no replica holds: they load it then. GATE_NOT_PASSED where the
+        model's gate guards the alias and the version does not pass it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -280,7 +282,8 @@ class RegistryServiceServicer:
     def UpdateRoute(self, request, context):
         """Changes the route in one step. NOT_FOUND for the model or a version; ABORTED on another etag;
         FAILED_PRECONDITION (SIGNATURE_CHANGED) for a version that would break callers, and (VERSION_NOT_SERVED)
-        where there are replicas but none serves a version that is new in the route.
+        where there are replicas but none serves a version that is new in the route, and (GATE_NOT_PASSED) for one
+        that does not pass the model's gate, unless it was stable before and is made stable again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -59,7 +59,8 @@ class RegistryServiceStub:
     INVALID_ARGUMENT for other bytes than announced, archives with unsafe paths, and graphs that the
     checker or ONNX Runtime refuses; RESOURCE_EXHAUSTED over a limit, with a delay where there may be
     room later; DEADLINE_EXCEEDED (UPLOAD_STALLED) for a caller that stands still; NOT_FOUND for the model, unless
-    create_model; FAILED_PRECONDITION (SIGNATURE_CHANGED) for a version that would break callers of its alias.
+    create_model; FAILED_PRECONDITION (SIGNATURE_CHANGED) for a version that would break callers of its alias,
+    and (GATE_NOT_PASSED) for one that gets callers and brings no metrics that pass the model's gate.
     Nothing is visible before all of it is.
     """
     GetVersion: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.GetVersionRequest, _version_pb2.Version]
@@ -82,7 +83,8 @@ class RegistryServiceStub:
     """Moves an alias, or creates it with allow_missing. NOT_FOUND for the alias, the model or the version;
     ABORTED on another etag; FAILED_PRECONDITION (SIGNATURE_CHANGED) for a version that would break callers of
     the one that the alias names now, and (VERSION_NOT_SERVED) where there are replicas but none serves the
-    version. A new alias may name a version that no replica holds: they load it then.
+    version. A new alias may name a version that no replica holds: they load it then. GATE_NOT_PASSED where the
+    model's gate guards the alias and the version does not pass it.
     """
     BatchUpdateAliases: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.BatchUpdateAliasesRequest, _registry_service_pb2.BatchUpdateAliasesResponse]
     """Moves several aliases of a model in one change: all of them, or none, and no caller sees some moved and
@@ -96,7 +98,8 @@ class RegistryServiceStub:
     UpdateRoute: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.UpdateRouteRequest, _route_pb2.Route]
     """Changes the route in one step. NOT_FOUND for the model or a version; ABORTED on another etag;
     FAILED_PRECONDITION (SIGNATURE_CHANGED) for a version that would break callers, and (VERSION_NOT_SERVED)
-    where there are replicas but none serves a version that is new in the route.
+    where there are replicas but none serves a version that is new in the route, and (GATE_NOT_PASSED) for one
+    that does not pass the model's gate, unless it was stable before and is made stable again.
     """
     ListReplicas: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.ListReplicasRequest, _registry_service_pb2.ListReplicasResponse]
     """Lists the replicas that are there now, by name."""
@@ -136,7 +139,8 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     INVALID_ARGUMENT for other bytes than announced, archives with unsafe paths, and graphs that the
     checker or ONNX Runtime refuses; RESOURCE_EXHAUSTED over a limit, with a delay where there may be
     room later; DEADLINE_EXCEEDED (UPLOAD_STALLED) for a caller that stands still; NOT_FOUND for the model, unless
-    create_model; FAILED_PRECONDITION (SIGNATURE_CHANGED) for a version that would break callers of its alias.
+    create_model; FAILED_PRECONDITION (SIGNATURE_CHANGED) for a version that would break callers of its alias,
+    and (GATE_NOT_PASSED) for one that gets callers and brings no metrics that pass the model's gate.
     Nothing is visible before all of it is.
     """
     GetVersion: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.GetVersionRequest, _version_pb2.Version]  # type: ignore[assignment]
@@ -159,7 +163,8 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     """Moves an alias, or creates it with allow_missing. NOT_FOUND for the alias, the model or the version;
     ABORTED on another etag; FAILED_PRECONDITION (SIGNATURE_CHANGED) for a version that would break callers of
     the one that the alias names now, and (VERSION_NOT_SERVED) where there are replicas but none serves the
-    version. A new alias may name a version that no replica holds: they load it then.
+    version. A new alias may name a version that no replica holds: they load it then. GATE_NOT_PASSED where the
+    model's gate guards the alias and the version does not pass it.
     """
     BatchUpdateAliases: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.BatchUpdateAliasesRequest, _registry_service_pb2.BatchUpdateAliasesResponse]  # type: ignore[assignment]
     """Moves several aliases of a model in one change: all of them, or none, and no caller sees some moved and
@@ -173,7 +178,8 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     UpdateRoute: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.UpdateRouteRequest, _route_pb2.Route]  # type: ignore[assignment]
     """Changes the route in one step. NOT_FOUND for the model or a version; ABORTED on another etag;
     FAILED_PRECONDITION (SIGNATURE_CHANGED) for a version that would break callers, and (VERSION_NOT_SERVED)
-    where there are replicas but none serves a version that is new in the route.
+    where there are replicas but none serves a version that is new in the route, and (GATE_NOT_PASSED) for one
+    that does not pass the model's gate, unless it was stable before and is made stable again.
     """
     ListReplicas: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.ListReplicasRequest, _registry_service_pb2.ListReplicasResponse]  # type: ignore[assignment]
     """Lists the replicas that are there now, by name."""
@@ -240,7 +246,8 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         INVALID_ARGUMENT for other bytes than announced, archives with unsafe paths, and graphs that the
         checker or ONNX Runtime refuses; RESOURCE_EXHAUSTED over a limit, with a delay where there may be
         room later; DEADLINE_EXCEEDED (UPLOAD_STALLED) for a caller that stands still; NOT_FOUND for the model, unless
-        create_model; FAILED_PRECONDITION (SIGNATURE_CHANGED) for a version that would break callers of its alias.
+        create_model; FAILED_PRECONDITION (SIGNATURE_CHANGED) for a version that would break callers of its alias,
+        and (GATE_NOT_PASSED) for one that gets callers and brings no metrics that pass the model's gate.
         Nothing is visible before all of it is.
         """
 
@@ -298,7 +305,8 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         """Moves an alias, or creates it with allow_missing. NOT_FOUND for the alias, the model or the version;
         ABORTED on another etag; FAILED_PRECONDITION (SIGNATURE_CHANGED) for a version that would break callers of
         the one that the alias names now, and (VERSION_NOT_SERVED) where there are replicas but none serves the
-        version. A new alias may name a version that no replica holds: they load it then.
+        version. A new alias may name a version that no replica holds: they load it then. GATE_NOT_PASSED where the
+        model's gate guards the alias and the version does not pass it.
         """
 
     def BatchUpdateAliases(
@@ -332,7 +340,8 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_route_pb2.Route, _abc.Awaitable[_route_pb2.Route]]:
         """Changes the route in one step. NOT_FOUND for the model or a version; ABORTED on another etag;
         FAILED_PRECONDITION (SIGNATURE_CHANGED) for a version that would break callers, and (VERSION_NOT_SERVED)
-        where there are replicas but none serves a version that is new in the route.
+        where there are replicas but none serves a version that is new in the route, and (GATE_NOT_PASSED) for one
+        that does not pass the model's gate, unless it was stable before and is made stable again.
         """
 
     def ListReplicas(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from headrace.filters import Field, Found, Kind
 from headrace.gates import Measurements
@@ -69,6 +69,7 @@ class SearchedVersion:
         return (self.model.labels if group == "labels" else self.said.tags).get(name)
 
 
+@lru_cache(maxsize=1024)
 def kind_of(field: Field) -> Kind | None:
     """The kind of a field; None where there is no such field. Slices and data are of metrics alone."""
     group, _, name = field.name.partition(".")
