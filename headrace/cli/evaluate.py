@@ -311,10 +311,10 @@ def _tables(found: Evaluation, shown: Sequence[str]) -> Iterator[Any]:
     classes = [each for each in kept if "." in each.name and not shown]
     if classes:
         yield ""
-        yield output.table(
-            ("class", "rows>", "precision>", "recall>", "f1>", "roc auc>"),
-            _by_class(found, classes),
-        )
+        heading = ("class", "rows>", "precision>", "recall>", "f1>", "roc auc>")
+        rows = _by_class(found, classes)
+        kept_columns = len(heading) if any(row[-1] for row in rows) else len(heading) - 1
+        yield output.table(heading[:kept_columns], [row[:kept_columns] for row in rows])
     if found.slices:
         yield ""
         names = shown or (found.primary,)

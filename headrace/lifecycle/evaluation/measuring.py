@@ -69,7 +69,10 @@ def _interval(
         return None
     if resampling.strata is not None:
         rows = int(np.unique(resampling.strata, return_counts=True)[1].min())
-    return around(value, of_draws(draws[name]), rows=rows, is_share=is_share(name))
+    found = of_draws(draws[name])
+    if name == "mcc" and found is not None and found[0] == found[1]:
+        return None  # all draws are 1, which proves no certainty, and a correlation is no share
+    return around(value, found, rows=rows, is_share=is_share(name))
 
 
 def _metric(name: str, value: float, interval: tuple[float, float] | None, rows: int) -> Metric:

@@ -19,6 +19,7 @@ CHANGING = {
         "import triton",
         "model",
         "evaluate",
+        "gate",
         "explain",
         "optimise",
         "push",

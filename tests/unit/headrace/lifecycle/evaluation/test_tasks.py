@@ -109,6 +109,9 @@ async def test_labels_name_classes() -> None:
     assert values[0] is not None
     assert values[1] is not None
     assert values[0].value == values[1].value
+    correlation = by_file.metric("mcc")  # is 1 in all resamples: that is no certainty
+    assert correlation is not None
+    assert (1.0, None) == (correlation.value, correlation.lower)
     assert 1.0 == other.metric("roc_auc").value  # type: ignore[union-attr]  # it is there
 
 
