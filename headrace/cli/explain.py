@@ -43,6 +43,12 @@ async def explain(
     text: Annotated[
         str | None, typer.Option(help="A text: what its words, or Chinese characters, add.")
     ] = None,
+    answer: Annotated[
+        str,
+        typer.Option(
+            help="Of a language model: explain how probable this answer is to the prompt in --text."
+        ),
+    ] = "",
     data: Annotated[
         Path | None,
         typer.Option(
@@ -150,25 +156,39 @@ async def explain(
             await keep_sample(client, told, png, html, store=store_it)
             cli.show(told.document(), lambda: sample_lines(told))
             return
-        asked = await asked_of(client, model, version, question)
-        found = await client.explain(
-            model,
-            asked.row,
-            version=version,
-            output=output,
-            column=column or None,
-            log_odds=log_odds,
-            methods=method or [],
-            baseline=asked.baseline,
-            sample=asked.sample,
-            names=asked.names,
-            image=asked.image,
-            patch=patch,
-            text=asked.text,
-            replacement=replacement,
-            effort=effort,
-            on_cost=lambda cost: _tell(cli, cost),
-        )
+        if answer:
+            if text is None:
+                raise typer.BadParameter("--answer takes the prompt in --text")
+            found = await client.explain_answer(
+                model,
+                text,
+                answer,
+                version=version,
+                methods=method or [],
+                replacement=replacement,
+                effort=effort,
+                on_cost=lambda cost: _tell(cli, cost),
+            )
+        else:
+            asked = await asked_of(client, model, version, question)
+            found = await client.explain(
+                model,
+                asked.row,
+                version=version,
+                output=output,
+                column=column or None,
+                log_odds=log_odds,
+                methods=method or [],
+                baseline=asked.baseline,
+                sample=asked.sample,
+                names=asked.names,
+                image=asked.image,
+                patch=patch,
+                text=asked.text,
+                replacement=replacement,
+                effort=effort,
+                on_cost=lambda cost: _tell(cli, cost),
+            )
         files = write_files(found, png, html, plotted=store_it)
         if store_it:
             await store(client, found, files)
@@ -179,7 +199,7 @@ def _tell(cli: Cli, cost: PlannedCost) -> None:
     """Say on standard error what will be asked."""
     if not cli.as_json:
         parts = ", ".join(f"{method} {rows:,}" for method, rows in cost.by_method.items())
-        alone = " (a row each: the version does not batch)" if cost.rows_per_request == 1 else ""
+        alone = " (a row each: they share none here)" if cost.rows_per_request == 1 else ""
         typer.echo(
             f"asks at most {cost.rows:,} rows in about {cost.requests:,} requests{alone}: {parts}",
             err=True,

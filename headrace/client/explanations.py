@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from headrace import errors
+from headrace.client.generation import GenerationCalls
 from headrace.client.inference import InferenceCalls
 from headrace.client.references import ReferenceCalls
 from headrace.client.resources import Version
@@ -21,7 +22,7 @@ _LABELS = "labels.txt"
 _MOST_LABELS = 4096
 
 
-class ExplanationCalls(RouteCalls, ReferenceCalls, InferenceCalls):
+class ExplanationCalls(RouteCalls, ReferenceCalls, InferenceCalls, GenerationCalls):
     """Which inputs an answer hangs on."""
 
     async def explain(
@@ -90,6 +91,49 @@ class ExplanationCalls(RouteCalls, ReferenceCalls, InferenceCalls):
             replacement=replacement,
             effort=effort,
             rows_per_request=predictor.rows_per_request,
+            on_cost=on_cost or (lambda _: None),
+        )
+        return replace(made, model=found.model, version=found.number)
+
+    async def explain_answer(
+        self,
+        model: str,
+        prompt: str,
+        answer: str,
+        *,
+        version: int | str = "",
+        methods: Sequence[str] = (),
+        replacement: str = "",
+        effort: Effort | None = None,
+        on_cost: Callable[[PlannedCost], None] | None = None,
+        on_rows: Callable[[int], None] | None = None,
+        timeout_seconds: float | None = None,
+    ) -> Explanation:
+        """Tell how much each word of a prompt adds to the log-probability of an answer to it.
+
+        Words are left out, or replaced; without `methods`, one at a time. Each coalition of words is a
+        request of its own. Raises as `explain` and `score` do.
+        """
+        from headrace.lifecycle import explanation
+        from headrace.lifecycle.explanation import prompts
+
+        found = await self._version_of(model, version, timeout_seconds)
+        predictor = prompts.AnswerPredictor(
+            self,
+            found.model,
+            found.number,
+            answer,
+            timeout_seconds=timeout_seconds,
+            on_rows=on_rows or (lambda _: None),
+        )
+        made = await explanation.explain(
+            predictor,
+            prompts.prompt_row(prompt),
+            methods=methods or ["occlusion"],
+            output=prompts.LOG_PROBABILITY,
+            text=prompts.PROMPT,
+            replacement=replacement,
+            effort=effort,
             on_cost=on_cost or (lambda _: None),
         )
         return replace(made, model=found.model, version=found.number)

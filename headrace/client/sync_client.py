@@ -231,6 +231,40 @@ class Client(BlockingRegistryCalls, BlockingAccessCalls, BlockingTextCalls):
             )
         )
 
+    def explain_answer(
+        self,
+        model: str,
+        prompt: str,
+        answer: str,
+        *,
+        version: int | str = "",
+        methods: Sequence[str] = (),
+        replacement: str = "",
+        effort: Effort | None = None,
+        on_cost: Callable[[PlannedCost], None] | None = None,
+        on_rows: Callable[[int], None] | None = None,
+        timeout_seconds: float | None = None,
+    ) -> Explanation:
+        """Tell how much each word of a prompt adds to the log-probability of an answer to it.
+
+        Words are left out, or replaced; without `methods`, one at a time. Each coalition of words is a
+        request of its own. Raises as `explain` and `score` do.
+        """
+        return self._thread.run(
+            self._async.explain_answer(
+                model,
+                prompt,
+                answer,
+                version=version,
+                methods=methods,
+                replacement=replacement,
+                effort=effort,
+                on_cost=on_cost,
+                on_rows=on_rows,
+                timeout_seconds=timeout_seconds,
+            )
+        )
+
     def statistics(
         self,
         window_seconds: float = 60.0,

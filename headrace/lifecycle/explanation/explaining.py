@@ -111,5 +111,5 @@ def _notes(target: Target, value: float, planned: PlannedCost) -> list[str]:
     if target.scale == "probability" and not _INNER[0] < value < _INNER[1]:
         notes.append("the probability is near its end, where little moves it: log-odds tell more")
     if planned.rows_per_request == 1:
-        notes.append("the version does not batch: each row was a request of its own")
+        notes.append("each row was a request of its own, as rows share none here")
     return notes
