@@ -68,7 +68,9 @@ class PartWorker:
         client = AsyncClient(settings=settings)
         version = await client.version(plan.model, plan.version)
         if version.digest != plan.version_digest:
-            raise errors.Aborted("BATCH_CHANGED", f"{plan.model} has another version now")
+            raise errors.FailedPrecondition(
+                "BATCH_CHANGED", f"{plan.model} has another version now"
+            )
         specs = {spec.name: spec for spec in version.signature.outputs}
         fitting = fit(
             version.signature,
