@@ -31,7 +31,7 @@ def test_wrong_windows_are_refused(text: str) -> None:
     ("arguments", "message"),
     [
         (["modelz"], "No such command 'modelz'"),
-        (["versions"], "Missing argument"),
+        (["route"], "Missing argument"),
         (["push", "gone.onnx"], "headrace push NAME PATH"),
         (["models", "--registry", "http://node:8100"], "leave out http://"),
         (["push", "digits", "/gone.onnx"], "does not exist"),
@@ -93,7 +93,7 @@ def test_a_config_of_triton_that_cannot_hold_stops_a_push(
 
 def test_wrong_usage_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     """With --json the error is one JSON object."""
-    app.run(["versions", "--json"])
+    app.run(["route", "--json"])
 
     assert json.loads(capsys.readouterr().err)["error"]["reason"] == "USAGE"
 
