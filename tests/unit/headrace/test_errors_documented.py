@@ -18,6 +18,7 @@ CLASSES = {kind.__name__: kind.__name__ for kind in errors.HeadraceError.__subcl
 }
 """The name of the class that the page has, by the name of the class that is raised."""
 HEADING = re.compile(r"## (\w+)")
+REASON = re.compile(r"[A-Z][A-Z0-9_]+")
 ROW = re.compile(r"\| `([A-Z0-9_]+)` \|")
 
 Listed = tuple[str, str]
@@ -56,10 +57,10 @@ def _sources() -> Iterator[Path]:
 
 
 def _constants(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """The module's constants that are texts, by name."""
+    """The module's constants that may be reasons, by name."""
     for node in tree.body:
         match node:
-            case ast.Assign([ast.Name(name)], ast.Constant(str(value))):
+            case ast.Assign([ast.Name(name)], ast.Constant(str(value))) if REASON.fullmatch(value):
                 yield name, value
 
 
