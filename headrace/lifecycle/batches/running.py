@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from headrace.errors import InvalidArgument
 from headrace.images import Preprocess
@@ -252,8 +252,10 @@ class BatchRun:
         return report
 
     async def _keep(self, part: FinishedPart) -> None:
-        await asyncio.to_thread(
-            self._journal.keep, part.index, part.rows, part.failed, part.mark, part.write
+        await _to_its_end(
+            asyncio.to_thread(
+                self._journal.keep, part.index, part.rows, part.failed, part.mark, part.write
+            )
         )
         room = _SHOWN_REFUSALS - len(self._refusals)
         self._refusals += part.refusals[: max(0, room)]
@@ -263,6 +265,16 @@ class BatchRun:
         parts = self._journal.parts.values()
         failed = sum(part.failed for part in parts)
         self._on_progress(BatchProgress(self._journal.found, failed, self._total))
+
+
+async def _to_its_end(writing: Coroutine[Any, Any, None]) -> None:
+    """Let a thread finish what it writes, though whoever waits is cancelled, while the journal is held."""
+    task = asyncio.ensure_future(writing)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
 
 
 def gather(journal: Journal, output: Path) -> None:
