@@ -112,3 +112,12 @@ def tiny_optimum(tmp_path_factory: pytest.TempPathFactory) -> TinyModel:
 def tiny_mistral(tmp_path_factory: pytest.TempPathFactory) -> TinyModel:
     """The same with a sliding window, as Mistral's."""
     return _tiny_model(tmp_path_factory, "mistral")
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name bytes that are no text by their argument.
+
+    Archives hold the time of their making: processes that run the tests would collect different ones.
+    """
+    is_binary = isinstance(val, bytes) and not (val.isascii() and val.decode().isprintable())
+    return argname if is_binary else None
