@@ -83,6 +83,14 @@ SourceRevision = Annotated[
     str | None,
     typer.Option("--source-revision", help="The commit of its source.", rich_help_panel=_LINEAGE),
 ]
+Source = Annotated[
+    bool,
+    typer.Option(
+        "--source/--no-source",
+        help="Without --source-revision, keep the Git commit of this folder.",
+        rich_help_panel=_LINEAGE,
+    ),
+]
 TrainedOn = Annotated[
     str | None,
     typer.Option(

@@ -43,6 +43,12 @@ def _line(depth: int, node: LineageNode, aliases: Sequence[str]) -> str:
         return f"{head}version {node.version} (deleted)"
     named = f" ({', '.join(aliases)})" if aliases else ""
     made = node.lineage
-    facts = [made.method, made.source_revision[:12], made.training_run] if made else []
+    facts = [made.method, _short(made.source_revision), made.training_run] if made else []
     told = printable(", ".join(filter(None, facts)))
     return f"{head}version {node.version}{named}{f': {told}' if told else ''}"
+
+
+def _short(revision: str) -> str:
+    """The beginning of a commit, and that files differed from it if they did."""
+    commit, mark, _ = revision.partition("-dirty")
+    return commit[:12] + mark

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from headrace.artifacts.signatures import SigningKey
     from headrace.client import AsyncClient, Progress, Version
     from headrace.client.push import Config
+    from headrace.state.annotation_records import Lineage
     from headrace.triton.graph import GraphTensors
 
 WAIT_SECONDS = 900.0
@@ -120,6 +123,7 @@ async def push(
     method: options.Method = None,
     made_by: options.MadeBy = None,
     source_revision: options.SourceRevision = None,
+    source: options.Source = True,
     trained_on: options.TrainedOn = None,
     training_run: options.TrainingRun = None,
     fact: options.Facts = None,
@@ -146,7 +150,7 @@ async def push(
     said: dict[str, Any] = {
         "tags": options.pairs(tag, "--tag"),
         "metrics": options.metrics_of(metric, metrics, part, data, rows),
-        "lineage": lineage.over(None) if lineage.given else None,
+        "lineage": await _lineage(lineage, source),
     }
     written = None if card is None else card.read_bytes()
     serving_config = None if config is None else read_config(config, path)
@@ -179,6 +183,15 @@ async def push(
             await _set_reference(cli, client, version, samples, reference.name)
         if wait:
             await _wait(cli, client, version, deadline)
+
+
+async def _lineage(said: LineageOptions, source: bool) -> Lineage | None:
+    """What was said of where it is from, with the commit of this folder where none was."""
+    if source and said.source_revision is None:
+        from headrace.lifecycle.versions.sources import source_revision
+
+        said = replace(said, source_revision=await asyncio.to_thread(source_revision) or None)
+    return said.over(None) if said.given else None
 
 
 async def _set_reference(

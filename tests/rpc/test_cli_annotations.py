@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -91,7 +92,9 @@ async def test_versions_side_by_side(
             graph.write_bytes(onnx_file(float(number)))
             more = ("--config", str(faster), "--parent", "1") if number else ()
             measured = ("--metric", f"accuracy={value}", "--data", digest)
-            await run("push", "digits", str(graph), "--alias", "new", *measured, *more)
+            await run(
+                "push", "digits", str(graph), "--alias", "new", *measured, *more, "--no-source"
+            )
         shown = await run("diff", "digits", "1", "new")
         told = await run("diff", "digits", "1", "new", "--json")
         same = await run("diff", "digits", "2", "2")
@@ -112,3 +115,34 @@ async def test_versions_side_by_side(
     assert graph.read_bytes() == (folder / "model.onnx").read_bytes()
     assert faster.read_bytes() == (folder / "attachments/made/config.json").read_bytes()
     assert (tmp_path / "first/model.onnx").is_file()
+
+
+def committed(folder: Path) -> str:
+    """Make a folder a work tree with one commit, and name it."""
+    user = ("-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
+    for arguments in (("init", "-q"), ("add", "."), (*user, "commit", "-q", "-m", "Train")):
+        subprocess.run(["git", *arguments], cwd=folder, check=True)
+    found = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=folder, check=True, capture_output=True
+    )
+    return found.stdout.decode().strip()
+
+
+async def test_a_push_keeps_the_commit_of_the_folder_that_it_is_called_in(
+    redis_url: str, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless another is said, or none is wanted; the tree of versions has it, and that files differed."""
+    (tmp_path / "m.onnx").write_bytes(onnx_file(1.0))
+    commit = committed(tmp_path)
+    (tmp_path / "m.onnx").write_bytes(onnx_file(2.0))
+    monkeypatch.chdir(tmp_path)
+    async with running_registry(redis_url, namespace, tmp_path / "registry") as running:
+        run = Commands(running, monkeypatch)
+        for options in ((), ("--source-revision", "r1"), ("--no-source",)):
+            await run("push", "digits", "m.onnx", *options)
+        said = [await run("annotate", f"digits/{number}", "--json") for number in (1, 2, 3)]
+        tree = await run("lineage", "digits")
+    assert f"{commit}-dirty" == said[0].document["lineage"]["source_revision"]
+    assert "r1" == said[1].document["lineage"]["source_revision"]
+    assert None is said[2].document["lineage"]
+    assert f"version 1: {commit[:12]}-dirty" == tree.output.splitlines()[0]
