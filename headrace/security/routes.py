@@ -43,8 +43,10 @@ ROUTES: Mapping[tuple[str, str], Permission] = {
     **{("GET", f"/api/v1/{path}"): _LISTED for path in ("overview", "models", "rates", "replicas")},
     **{
         ("GET", f"/api/v1/models/{{model}}{part}"): _READ
-        for part in ("", "/series", "/audit", "/calls")
+        for part in ("", "/series", "/audit", "/calls", "/annotations", "/compare")
     },
+    ("GET", "/api/v1/models/{model}/versions/{version}/attachment"): _READ,
+    ("GET", "/api/v1/versions"): _LISTED,
     ("GET", "/api/v1/models/{model}/quality"): _READ,
     ("GET", "/api/v1/models/{model}/drift"): _READ,
     ("GET", "/api/v1/models/{model}/requests"): _READ,

@@ -13,7 +13,9 @@ from headrace_monitor.domain.queries.recent_figures import RecentFiguresCache
 from headrace_monitor.settings import Settings
 from headrace_monitor.wire.console import dashboard
 from headrace_monitor.wire.console.api.alerts import AlertsApi
+from headrace_monitor.wire.console.api.annotations import AnnotationsApi
 from headrace_monitor.wire.console.api.api import Api, Part
+from headrace_monitor.wire.console.api.attachments import AttachmentsApi
 from headrace_monitor.wire.console.api.attention import AttentionCounts
 from headrace_monitor.wire.console.api.audit import AuditApi
 from headrace_monitor.wire.console.api.calls import CallPlaces, CallsApi
@@ -69,6 +71,8 @@ def _catalog_parts(
     yield AuditApi(link.histories)
     yield CallsApi(link.catalog, CallPlaces(settings.public_address, is_tls, access.is_on))
     yield ChangesApi(link.writes)
+    yield AnnotationsApi(link.catalog, link.annotations)
+    yield AttachmentsApi(link.annotations)
     yield TrialApi(link.catalog, ReplicaCalls(settings, is_tls=is_tls))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +21,9 @@ from headrace_monitor.settings import Settings
 
 ASK_SECONDS = 10.0
 """How long a call may take; a registry that takes longer is away."""
+
+STREAM_SECONDS = 120.0
+"""How long a file may take to be read for a caller."""
 
 MAX_MESSAGE_BYTES = 16 * 2**20
 
@@ -56,23 +59,33 @@ class RegistryCalls:
 
         Raises the registry's errors, and FailedPrecondition (TOKEN_IN_PLAINTEXT).
         """
-        if caller.authorization:
-            require_private_way(self._address, is_tls=self.is_tls)
+        self._check_way(caller)
         return await _asked(self._others, method, request, _metadata(caller), ASK_SECONDS)
 
     async def watch(
         self, method: Method[Request, Response], request: Request
     ) -> AsyncGenerator[Response, None]:
         """The messages of a stream, for as long as the registry sends any. Raises its errors."""
-        opened = self._own.channel().unary_stream(method.path, method.serialize, method.parse)
-        call: Any = opened(request, metadata=self._own.metadata())
-        try:
-            while (message := await call.read()) is not grpc.aio.EOF:
-                yield _whole(message)
-        except grpc.RpcError as error:
-            raise status.error_from_rpc(error) from error
-        finally:
-            call.cancel()
+        async with aclosing(
+            _streamed(self._own, method, request, self._own.metadata(), None)
+        ) as messages:
+            async for message in messages:
+                yield message
+
+    async def watch_for(
+        self, caller: OnBehalf, method: Method[Request, Response], request: Request
+    ) -> AsyncGenerator[Response, None]:
+        """The messages of a stream that a caller asks for, as `ask_for`, within STREAM_SECONDS."""
+        self._check_way(caller)
+        async with aclosing(
+            _streamed(self._others, method, request, _metadata(caller), STREAM_SECONDS)
+        ) as messages:
+            async for message in messages:
+                yield message
+
+    def _check_way(self, caller: OnBehalf) -> None:
+        if caller.authorization:
+            require_private_way(self._address, is_tls=self.is_tls)
 
 
 async def _asked(
@@ -88,6 +101,24 @@ async def _asked(
     except grpc.RpcError as error:
         raise status.error_from_rpc(error) from error
     return _whole(answer)
+
+
+async def _streamed(
+    peer: Peer,
+    method: Method[Request, Response],
+    request: Request,
+    metadata: Metadata,
+    seconds: float | None,
+) -> AsyncGenerator[Response, None]:
+    opened = peer.channel().unary_stream(method.path, method.serialize, method.parse)
+    call: Any = opened(request, timeout=seconds, metadata=metadata)
+    try:
+        while (message := await call.read()) is not grpc.aio.EOF:
+            yield _whole(message)
+    except grpc.RpcError as error:
+        raise status.error_from_rpc(error) from error
+    finally:
+        call.cancel()
 
 
 def _whole(answer: Response | Undecodable) -> Response:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry, Gauge
 
 from headrace.service.serving import open_background
+from headrace_monitor.adapters.registry.annotations import RegistryAnnotations
 from headrace_monitor.adapters.registry.calls import RegistryCalls, open_registry_calls
 from headrace_monitor.adapters.registry.catalog_feed import CatalogFeed
 from headrace_monitor.adapters.registry.histories import Histories
@@ -18,12 +19,13 @@ from headrace_monitor.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class RegistryLink:
-    """The registry: calls of it, its catalog followed, histories of models, changes for callers."""
+    """The registry: calls of it, its catalog followed, histories of models, what callers change and ask."""
 
     calls: RegistryCalls
     catalog: CatalogFeed
     histories: Histories
     writes: RegistryWrites
+    annotations: RegistryAnnotations
 
 
 @asynccontextmanager
@@ -44,4 +46,6 @@ async def open_registry_link(
                 registry=metrics,
             ).set_function(lambda: catalog.freshness().is_connected)
         jobs.run(catalog.run())
-        yield RegistryLink(calls, catalog, histories, RegistryWrites(calls))
+        yield RegistryLink(
+            calls, catalog, histories, RegistryWrites(calls), RegistryAnnotations(calls)
+        )

@@ -26,12 +26,14 @@ class RegistryWrites:
         *,
         allow_signature_change: bool = False,
         allow_unready: bool = False,
+        allow_gate_failure: bool = False,
     ) -> Route:
         """Set a whole route, on condition of its etag if it has one."""
         request = registry_service_pb2.UpdateRouteRequest(
             route=resource_messages.route_to_proto(route),
             allow_signature_change=allow_signature_change,
             allow_unready=allow_unready,
+            allow_gate_failure=allow_gate_failure,
         )
         changed = await self._calls.ask_for(caller, methods.UPDATE_ROUTE, request)
         return resource_messages.route_from_proto(changed)
@@ -57,6 +59,7 @@ class RegistryWrites:
         *,
         allow_signature_change: bool = False,
         allow_unready: bool = False,
+        allow_gate_failure: bool = False,
     ) -> Alias:
         """Point an alias at a version, on condition of its etag if it has one."""
         name = alias_resource(alias.model, alias.name)
@@ -65,6 +68,7 @@ class RegistryWrites:
             allow_missing=not alias.etag,
             allow_signature_change=allow_signature_change,
             allow_unready=allow_unready,
+            allow_gate_failure=allow_gate_failure,
         )
         moved = await self._calls.ask_for(caller, methods.UPDATE_ALIAS, request)
         return resource_messages.alias_from_proto(moved)

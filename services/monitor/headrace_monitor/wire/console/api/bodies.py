@@ -49,6 +49,7 @@ class RouteBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     etag: str = ""
     allow_signature_change: bool = False
     allow_unready: bool = False
+    allow_gate_failure: bool = False
 
 
 class RollbackBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,6 +69,7 @@ class AliasBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     etag: str = ""
     allow_signature_change: bool = False
     allow_unready: bool = False
+    allow_gate_failure: bool = False
 
 
 def read(kind: type[Body], document: Mapping[str, object]) -> Body:

@@ -30,6 +30,7 @@ class Writes(Protocol):
         *,
         allow_signature_change: bool = False,
         allow_unready: bool = False,
+        allow_gate_failure: bool = False,
     ) -> Route:
         """Set a whole route."""
 
@@ -45,6 +46,7 @@ class Writes(Protocol):
         *,
         allow_signature_change: bool = False,
         allow_unready: bool = False,
+        allow_gate_failure: bool = False,
     ) -> Alias:
         """Point an alias at a version."""
 
@@ -74,6 +76,7 @@ class ChangesApi:
             route,
             allow_signature_change=body.allow_signature_change,
             allow_unready=body.allow_unready,
+            allow_gate_failure=body.allow_gate_failure,
         )
         return {"route": route_json(found)}
 
@@ -98,6 +101,7 @@ class ChangesApi:
             Alias(model, name, body.version, 0.0, body.etag),
             allow_signature_change=body.allow_signature_change,
             allow_unready=body.allow_unready,
+            allow_gate_failure=body.allow_gate_failure,
         )
         return {"alias": {"name": name, **alias_json(found)}}
 

@@ -39,11 +39,11 @@ def seconds(request: Request, name: str, default: float) -> float:
     return found
 
 
-def text(request: Request, name: str) -> str:
+def text(request: Request, name: str, most: int = MAX_TEXT) -> str:
     """A text of one line, '' where there is none."""
     found = request.head.query.get(name, "").strip()
-    if len(found) > MAX_TEXT or not found.isprintable():
-        raise invalid(name, f"must be a text of one line, at most {MAX_TEXT} characters")
+    if len(found) > most or not found.isprintable():
+        raise invalid(name, f"must be a text of one line, at most {most} characters")
     return found
 
 
