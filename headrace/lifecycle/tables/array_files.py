@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import math
+import os
 import zipfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from headrace.errors import FailedPrecondition
 from headrace.lifecycle.tables.digests import file_digest
-from headrace.lifecycle.tables.rows import Array, Rows, invalid
+from headrace.lifecycle.tables.rows import Array, Rows, distinct, invalid, readable
 from headrace.lifecycle.tables.text_files import objects
+
+_KINDS = "fiubUSO"
+"""Numbers, truth values and texts."""
+_HEADERS: Mapping[tuple[int, int], Callable[[IO[bytes]], Any]] = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
 
 
 class ParquetFile:
@@ -22,7 +32,7 @@ class ParquetFile:
         self._path = path
         self.name = path.name
         self._file = self._opened()
-        self.columns = tuple(self._file.schema_arrow.names)
+        self.columns = distinct(self._file.schema_arrow.names, self.name)
 
     def digest(self) -> str:
         """The SHA-256 of the file."""
@@ -39,6 +49,12 @@ class ParquetFile:
         mark: int | None = None,  # noqa: ARG002  # the footer says it
     ) -> Iterator[Rows]:
         """Yield the rows; a row group at a time is held, and those before `start` are not read."""
+        from pyarrow import ArrowException
+
+        with readable(self.name, "Parquet file that can be read", ArrowException):
+            yield from self._chunks(rows, start)
+
+    def _chunks(self, rows: int, start: int) -> Iterator[Rows]:
         from pyarrow import Table
 
         place, groups = self._groups_from(start)
@@ -77,10 +93,8 @@ class ParquetFile:
                 "PARQUET_MISSING",
                 f"{self.name} takes pyarrow: pip install 'headrace[parquet]'",
             ) from error
-        try:
-            return parquet.ParquetFile(self._path)
-        except (ArrowException, OSError) as error:
-            raise invalid(f"{self.name} is no Parquet file: {error}") from error
+        with readable(self.name, "Parquet file", ArrowException):
+            return parquet.ParquetFile(self._path, page_checksum_verification=True)
 
 
 class NpzFile:
@@ -113,16 +127,47 @@ class NpzFile:
             yield Rows(place, {name: array[some] for name, array in self._arrays.items()})
 
     def _read(self) -> dict[str, Array]:
-        try:
+        form = ".npz of numbers and texts"
+        # zipfile raises RuntimeError of encrypted members, NotImplementedError of methods it does not know.
+        with readable(self.name, form, zipfile.BadZipFile, zlib.error, RuntimeError):
+            _check_sizes(self._path)
             with np.load(self._path, allow_pickle=False) as arrays:
-                found = {name: arrays[name] for name in arrays.files}
-        except (zipfile.BadZipFile, AttributeError, ValueError, OSError) as error:
-            raise invalid(f"{self.name} is no .npz of numbers and texts: {error}") from error
+                names = distinct(arrays.files, self.name)
+                found = {name: np.asarray(arrays[name]) for name in names}
+        odd = next((name for name, array in found.items() if array.dtype.kind not in _KINDS), None)
+        if odd is not None:
+            raise invalid(f"array {odd!r} of {self.name} has values of type {found[odd].dtype}")
         if any(not array.ndim for array in found.values()):
             raise invalid(f"an array of {self.name} is one value, and has no rows")
         if len({len(array) for array in found.values()}) > 1:
             raise invalid(f"the arrays of {self.name} have different numbers of rows")
         return {name: _plain(array) for name, array in found.items()}
+
+
+def _check_sizes(path: Path) -> None:
+    """Pass if the arrays fit into the machine's memory, by what the file says that they become.
+
+    Raises ValueError for arrays that claim more values than the file has bytes for, or that are too many.
+    """
+    whole = 0
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            whole += member.file_size
+            with archive.open(member) as file:
+                _check_header(file, member.filename, member.file_size)
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if whole > memory:
+        raise ValueError(f"its arrays take {whole} bytes, and this machine has {memory}")
+
+
+def _check_header(file: IO[bytes], name: str, size: int) -> None:
+    read = _HEADERS.get(np.lib.format.read_magic(file))
+    if read is None:
+        return  # numpy knows the others, or says so
+    shape, _, dtype = read(file)
+    claimed = math.prod(shape) * dtype.itemsize
+    if claimed > size:
+        raise ValueError(f"{name} claims {claimed} bytes of values, and has {size}")
 
 
 def _plain(array: Array) -> Array:

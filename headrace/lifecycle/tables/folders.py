@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from headrace.lifecycle.tables.digests import folder_digest
-from headrace.lifecycle.tables.rows import Rows, invalid
+from headrace.lifecycle.tables.rows import Rows, invalid, is_text
 from headrace.lifecycle.tables.text_files import objects
 
 FILE, PATH, CLASS = "file", "path", "class"
@@ -27,6 +27,9 @@ class Folder:
         )
         if not self._paths:
             raise invalid(f"there are no files in {folder}")
+        odd = next((path for path in self._paths if not is_text(path)), None)
+        if odd is not None:
+            raise invalid(f"the name of {odd!a} in {folder} is not in UTF-8: rename it")
 
     def digest(self) -> str:
         """The SHA-256 over the paths and digests of its files."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,6 +15,8 @@ from headrace.errors import InvalidArgument
 Array = npt.NDArray[Any]
 MISSING = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "None"})
 """Texts that stand for no value, where a number is wanted."""
+_DAMAGED = (OSError, ValueError, OverflowError, RecursionError, MemoryError, EOFError)
+"""Raised of files that are damaged or made to be: a text that is no UTF-8 is a ValueError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,7 @@ def numbers_of(column: Array, what: str, start: int = 0) -> npt.NDArray[np.float
         return quick
     try:
         return np.array([_number(value) for value in column.ravel()]).reshape(column.shape)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         place, value = next(
             (place, value) for place, value in enumerate(column) if not _is_number(value)
         )
@@ -107,8 +110,40 @@ def _quick_numbers(column: Array) -> npt.NDArray[np.float64] | None:
     """All at once, where each is a number or its text; a missing one takes a look at each."""
     try:
         return column.astype(np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
+
+
+@contextmanager
+def readable(name: str, form: str, *errors: type[Exception]) -> Iterator[None]:
+    """Tell of what a library finds wrong with a file as of what cannot be used, whoever made the file."""
+    damaged: tuple[type[Exception], ...] = (*_DAMAGED, *errors)
+    try:
+        yield
+    except damaged as error:
+        what = f"{error}" or type(error).__name__
+        raise invalid(f"{name} is no {form}: {what:.300}") from error
+
+
+def is_text(text: str) -> bool:
+    """Return whether a text can be written as UTF-8: halves of characters cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def distinct(names: Iterable[str], file: str) -> tuple[str, ...]:
+    """The names of columns, which are texts, one at least, all different. Raises InvalidArgument."""
+    found = tuple(names)
+    if not found:
+        raise invalid(f"{file} has no columns")
+    if len(set(found)) != len(found):
+        raise invalid(f"two columns of {file} have the same name")
+    if not all(map(is_text, found)):
+        raise invalid(f"the name of a column of {file} is no text that can be written")
+    return found
 
 
 def invalid(what: str) -> InvalidArgument:
@@ -125,6 +160,6 @@ def _number(value: object) -> float:
 def _is_number(value: object) -> bool:
     try:
         _number(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return False
     return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -12,7 +13,14 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from headrace.lifecycle.tables.digests import file_digest
-from headrace.lifecycle.tables.rows import Array, Rows, invalid
+from headrace.lifecycle.tables.rows import Array, Rows, distinct, invalid, is_text
+
+MAX_LINE_BYTES = 64 << 20
+"""A file without line breaks is not read into memory whole to find that out."""
+MAX_DEPTH = 64
+"""numpy has no arrays of more dimensions."""
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+"""May be half a character, which no output can have."""
 
 
 class CsvFile:
@@ -70,7 +78,7 @@ class JsonLinesFile:
         first = self._first()
         if first is None:
             raise invalid(f"{self.name} has no rows")
-        self.columns = tuple(first)
+        self.columns = distinct(first, self.name)
 
     def digest(self) -> str:
         """The SHA-256 of the file."""
@@ -103,10 +111,14 @@ class JsonLinesFile:
     def _object(self, number: int, line: str) -> Mapping[str, Any]:
         try:
             found = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise invalid(f"{self.name}, line {number} is no JSON: {error}") from error
         if not isinstance(found, dict):
             raise invalid(f"{self.name}, line {number} is no JSON object")
+        if line.count("[") + line.count("{") > MAX_DEPTH and not _is_shallow(found, MAX_DEPTH):
+            raise invalid(f"{self.name}, line {number} is nested more than {MAX_DEPTH} deep")
+        if _HALF.search(line) and not is_text(json.dumps(found, ensure_ascii=False)):
+            raise invalid(f"{self.name}, line {number} has half a character (\\ud800 to \\udfff)")
         return found
 
 
@@ -123,7 +135,11 @@ class _CountedLines:
         return self
 
     def __next__(self) -> str:
-        line = next(self._file)
+        line = self._file.readline(MAX_LINE_BYTES + 1)
+        if not line:
+            raise StopIteration
+        if len(line) > MAX_LINE_BYTES:
+            raise invalid(f"a line of {self._name} has more than {MAX_LINE_BYTES >> 20} MiB")
         self.bytes += len(line)
         encoding = "utf-8-sig" if self._is_first else "utf-8"
         self._is_first = False
@@ -146,14 +162,22 @@ def objects(values: Sequence[object]) -> Array:
     return column
 
 
+def _is_shallow(value: object, depth: int) -> bool:
+    """Return whether lists and objects lie in one another up to `depth` times."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if not isinstance(value, list):
+        return True
+    return depth > 0 and all(_is_shallow(each, depth - 1) for each in value)
+
+
 def _heading(path: Path) -> tuple[str, ...]:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            found = [name.strip() for name in next(csv.reader(file), [])]
-    except (csv.Error, UnicodeDecodeError) as error:
+        with path.open("rb") as file:
+            lines = _CountedLines(file, path.name)
+            found = [name.strip() for name in next(csv.reader(lines), [])]
+    except csv.Error as error:
         raise invalid(f"{path.name} is no CSV: {error}") from error
     if not found:
         raise invalid(f"{path.name} is empty: its first line names the columns")
-    if len(set(found)) != len(found):
-        raise invalid(f"two columns of {path.name} have the same name")
-    return tuple(found)
+    return distinct(found, path.name)

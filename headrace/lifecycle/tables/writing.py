@@ -17,6 +17,8 @@ from headrace.errors import FailedPrecondition
 from headrace.lifecycle.tables.rows import Array, Rows, invalid
 
 Write = Callable[[Rows], None]
+_IN_JSON = (str, int, float)
+"""All else, such as dates and decimals, is written as its text."""
 Writer = Callable[[Path, Sequence[str]], AbstractContextManager[Write]]
 
 
@@ -58,7 +60,7 @@ def plain(value: object) -> Any:
             return value.decode()
         except UnicodeDecodeError:
             return base64.b64encode(value).decode()
-    return str(value) if isinstance(value, Path) else value
+    return value if value is None or isinstance(value, _IN_JSON) else str(value)
 
 
 @contextmanager
@@ -100,11 +102,11 @@ def _parquet(path: Path, columns: Sequence[str]) -> Iterator[Write]:
     opened: list[Any] = []
 
     def write(rows: Rows) -> None:
-        arrays = {name: _arrow(rows.columns[name]) for name in columns}
         schema = opened[0].schema if opened else None
         try:
+            arrays = {name: _arrow(rows.columns[name]) for name in columns}
             table = pa.table(arrays, schema=schema)
-        except (pa.ArrowException, ValueError) as error:
+        except (pa.ArrowException, ValueError, OverflowError) as error:
             raise invalid(
                 f"rows from {rows.start + 1} on are of other types than those before: {error}"
             ) from error
