@@ -50,6 +50,12 @@ ANNOTATIONS: tuple[Refusal, ...] = (
         "InvalidArgument", "ANNOTATIONS_INVALID", "UpdateAnnotations", asking("UpdateAnnotations")
     ),
     Refusal(
+        "InvalidArgument",
+        "TIME_INVALID",
+        "UpdateAnnotations",
+        asking("UpdateAnnotations", set_metrics=[{"name": "a", "measure_time": {"nanos": -1}}]),
+    ),
+    Refusal(
         "ResourceExhausted",
         "ANNOTATIONS_TOO_LARGE",
         "UpdateAnnotations",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from headrace import errors
 from headrace.errors import FieldViolation
@@ -27,6 +27,9 @@ MAX_RUN_CHARACTERS = 256
 MAX_NAME_CHARACTERS = 128
 MAX_RECORD_BYTES = 64 << 10
 """Every registry and replica keeps all annotations in memory."""
+
+CLOCK_SECONDS = 3600.0
+"""How far the clocks of callers may be ahead."""
 
 _KEY = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.-]{0,127}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -51,6 +54,20 @@ def check_annotations(record: AnnotationRecord) -> AnnotationRecord:
         )
     _check_size(record)
     return record
+
+
+def check_measured(metrics: Iterable[Metric], now: float) -> None:
+    """Pass if nothing is said to be measured later than now: it would be the newest value for ever.
+
+    Raises InvalidArgument (ANNOTATIONS_INVALID).
+    """
+    late = next((each for each in metrics if each.measured_at > now + CLOCK_SECONDS), None)
+    if late is not None:
+        raise errors.InvalidArgument(
+            "ANNOTATIONS_INVALID",
+            f"the metric {late.name[:_SHOWN]!r} is said to be measured {late.measured_at - now:.0f} s from "
+            "now: set the clock, or leave the time out",
+        )
 
 
 def check_attachment(attachment: Attachment) -> None:

@@ -15,6 +15,7 @@ from headrace_registry.domain.decisions.etags import check_etag
 from headrace_registry.domain.resources.annotation_checks import (
     check_annotations,
     check_attachment,
+    check_measured,
     check_paths,
 )
 from headrace_registry.domain.resources.annotation_edits import (
@@ -67,6 +68,7 @@ def update_annotations(context: DecisionContext, edit: AnnotationEdit) -> Decisi
     """
     present = find_annotations(context.catalog, edit.model, edit.number)
     check_etag(edit.etag, present.revision, present.name)
+    check_measured(edit.set_metrics, context.now)
     return _set(context, UPDATE_ANNOTATIONS, check_annotations(edited(present, edit, context.now)))
 
 

@@ -37,7 +37,7 @@ from headrace_registry.domain.decisions.signature_changes import (
     check_signature,
     listed,
 )
-from headrace_registry.domain.resources.annotation_checks import check_annotations
+from headrace_registry.domain.resources.annotation_checks import check_annotations, check_measured
 from headrace_registry.domain.resources.annotation_edits import (
     UPDATE_ANNOTATIONS,
     AnnotationEdit,
@@ -151,6 +151,7 @@ def said_from_the_start(
     """The annotations that a push brings. Raises as a later change of them does."""
     if said is None:
         return None
+    check_measured(said.set_metrics, context.now)
     record = edited(AnnotationRecord(said.model, number), said, context.now)
     return check_annotations(
         replace(record, updated_at=context.now, revision=context.next_revision)
