@@ -26,14 +26,16 @@ from torch import nn
 
 from benchmarks.models import encoder
 from examples.training.torch_export import exported
+from headrace.lifecycle.evaluation.questions import Question
 from headrace.lifecycle.optimisation.artifact_folders import ArtifactFolder
 from headrace.lifecycle.optimisation.candidates import Candidate, make_candidate
 from headrace.lifecycle.optimisation.judging import Allowed, Judge, mixes_rows
-from headrace.lifecycle.optimisation.losses import MetricName
+from headrace.lifecycle.optimisation.losses import Criterion
 from headrace.lifecycle.optimisation.measuring.local import measure_local
 from headrace.lifecycle.optimisation.methods import AUTO, chains_of
 from headrace.lifecycle.optimisation.samples import Sample, sample_of
 from headrace.lifecycle.predictors.session import SessionPredictor
+from headrace.lifecycle.tables.rows import Rows
 
 Case = tuple[onnx.ModelProto, dict[str, Any], Any]
 """A model, rows for it, and the truth; None where there is none."""
@@ -120,7 +122,8 @@ async def measure(name: str, loss: float, seconds: float) -> None:
         (folder / "parent").mkdir()
         onnx.save(model, folder / "parent" / "model.onnx")
         parent = ArtifactFolder(folder / "parent", "model.onnx")
-        sample = sample_of(inputs, truth, SessionPredictor(parent.graph).signature, name)
+        truths = None if truth is None else Rows(0, {"truth": truth})
+        sample = sample_of(inputs, truths, SessionPredictor(parent.graph).signature, name)
         made = _candidates(parent, sample, truth, loss, seconds, folder)
         graphs = [(parent.graph, ROWS_A_RUN)]
         for each in made:
@@ -148,8 +151,8 @@ async def measure(name: str, loss: float, seconds: float) -> None:
 def _candidates(
     parent: ArtifactFolder, sample: Sample, truth: Any, loss: float, seconds: float, folder: Path
 ) -> list[Candidate]:
-    metric = None if truth is None else MetricName.ACCURACY
-    judge, end = Judge(parent.load(), sample, metric=metric), time.monotonic() + seconds
+    criterion = None if truth is None else Criterion(Question(("truth",)), "accuracy")
+    judge, end = Judge(parent.load(), sample, criterion=criterion), time.monotonic() + seconds
     return [
         make_candidate(
             chain, parent, judge, Allowed(loss), folder / str(place), lambda: time.monotonic() < end

@@ -27,7 +27,10 @@ _METHODS = (
     "prune+static-int8, or auto; several times."
 )
 _GOALS = "What for: size, latency, throughput or energy."
-_METRICS = "Of the target: accuracy, mae or mse."
+_METRICS = (
+    "Of the target, as evaluate names it: f1_macro, roc_auc, log_loss, rmse ...; recall{region=eu} is "
+    "of a slice. Without one: the main one of the task."
+)
 
 _ENDED_BY_SIGNAL = 128
 
@@ -44,6 +47,23 @@ Target = Annotated[
     str, typer.Option(help="The column with the truth; without one, the version's answers are it.")
 ]
 MetricOption = Annotated[str, typer.Option(help=_METRICS)]
+TaskOption = Annotated[
+    str, typer.Option("--task", help="Of the target, as evaluate has it; found from its values.")
+]
+Classes = Annotated[
+    str,
+    typer.Option(
+        metavar="A,B,C", help="What the output's columns are called, where no labels.txt says it."
+    ),
+]
+Positive = Annotated[
+    str,
+    typer.Option(metavar="CLASS", help="Of two classes the one that is looked for; the second."),
+]
+GroupBy = Annotated[
+    str,
+    typer.Option(metavar="COLUMN", help="Rows of one value are ranked, or resampled, together."),
+]
 Answer = Annotated[
     str, typer.Option("--output", help="Which output is the answer, where there are several.")
 ]
@@ -63,6 +83,15 @@ Sure = Annotated[
     bool, typer.Option("--sure", help="The whole 95 % interval of the loss has to be within.")
 ]
 GoalOption = Annotated[str, typer.Option(help=_GOALS)]
+KeepBatching = Annotated[
+    bool | None,
+    typer.Option(
+        "--keep-batching/--lose-batching",
+        help="Leave out, or take, what cannot share runs where the version does. [default: leave out "
+        "what auto tries, take what --method names]",
+        show_default=False,
+    ),
+]
 Seconds = Annotated[
     float, typer.Option(min=1, help="So long candidates are looked for; measuring comes on top.")
 ]
@@ -101,12 +130,17 @@ async def optimise(
     method: MethodNames = None,
     version: Annotated[int | None, typer.Option(min=1, help="Its number.")] = None,
     target: Target = "",
-    metric: MetricOption = "accuracy",
+    metric: MetricOption = "",
+    task: TaskOption = "",
     answer: Answer = "",
+    classes: Classes = "",
+    positive: Positive = "",
+    group_by: GroupBy = "",
     max_loss: MaxLoss = 0.005,
     max_output_difference: MaxDifference = None,
     sure: Sure = False,
     goal: GoalOption = "size",
+    keep_batching: KeepBatching = None,
     seconds: Seconds = 120.0,
     measure_seconds: MeasureSeconds = 0.0,
     rows: Rows = 2000,
@@ -122,15 +156,21 @@ async def optimise(
     run, and the best one by the goal becomes a new version. Where none is within the loss and better, the
     version is kept as it is, and the exit code is 1.
     """
-    from headrace.lifecycle.optimisation import Allowed, Goal, MetricName, Wishes
+    from headrace.lifecycle.evaluation import Task
+    from headrace.lifecycle.optimisation import Allowed, Goal, Wishes
 
     wishes = Wishes(
         methods=method or ["auto"],
         target=target,
-        metric=MetricName(_one_of(metric, MetricName, "--metric")),
+        metric=metric,
+        task=Task(_one_of(task, Task, "--task")) if task else None,
         output=answer,
+        classes=tuple(filter(None, classes.split(","))),
+        positive=positive,
+        group_by=group_by,
         allowed=Allowed(max_loss, max_output_difference, sure),
         goal=Goal(_one_of(goal, Goal, "--goal")),
+        keep_batching=keep_batching,
         seconds=seconds,
         measure_seconds=measure_seconds,
         most_rows=rows,

@@ -16,6 +16,7 @@ import pytest
 from headrace.client import AsyncClient
 from headrace.lifecycle.optimisation import Allowed, Wishes, optimise
 from headrace.lifecycle.optimisation.measuring.scratch_models import OF, UNTIL
+from headrace.state.gate_records import GateComparison, GateRecord
 from tests.suite import RunningSuite, running_suite
 from tests.unit.headrace.lifecycle.optimisation import small_graphs
 
@@ -86,10 +87,14 @@ async def test_a_version_is_optimised_or_kept_and_nothing_is_left_behind(tmp_pat
         labels = {OF: "digits", UNTIL: "1"}
         await client.create_model("digits-optimise-left", labels=labels)
         short = ("--method", "static-int8", "--measure-seconds", "0.1")
-        made = await answer(await start(suite, "digits", *data, *short, "--alias", "small"))
+        gate = GateRecord(no_worse_than=(GateComparison("f1_macro", "", 0.05),), aliases=("small",))
+        await client.update_model("digits", gate=gate)
+        wanted = ("--metric", "f1_macro", "--alias", "small")
+        made = await answer(await start(suite, "digits", *data, *short, *wanted))
         kept = await optimise(client, "digits", 1, tmp_path / "digits.npz", IN_VAIN)
         version = await client.version("digits", await client.resolve("digits", "small"))
         said = await client.annotations("digits", version.number)
+        parents = await client.annotations("digits", 1)
         reference = await client.reference("digits", version.number)
         after = [each.name for each in await client.models()]
 
@@ -99,9 +104,12 @@ async def test_a_version_is_optimised_or_kept_and_nothing_is_left_behind(tmp_pat
     assert {"labels.txt", "model.onnx"} == {file.path for file in version.files}
     assert said.lineage is not None
     assert (1, "optimise: static-int8") == (said.lineage.parent_version, said.lineage.method)
-    accuracy = said.metric("accuracy")
+    accuracy, theirs = said.metric("accuracy"), parents.metric("accuracy")
     assert accuracy is not None
+    assert theirs is not None
     assert accuracy.value > 0.9
+    assert (200, theirs.data_digest) == (accuracy.rows, accuracy.data_digest)
+    assert {"f1_macro", "log_loss", "optimisation.loss"} <= {each.name for each in said.metrics}
     assert {"optimisation/trade.png", "optimisation/report.html", "optimisation/report.json"} == {
         each.path for each in said.attachments
     }

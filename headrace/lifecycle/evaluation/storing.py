@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from headrace.client import AsyncClient
 from headrace.lifecycle.evaluation.evaluation import PRIMARY, Evaluation
 from headrace.lifecycle.evaluation.report.files import ReportFile
+from headrace.lifecycle.evaluation.tasks import Task
 from headrace.state.annotation_records import Metric
 
 MOST_METRICS = 60
@@ -26,7 +27,8 @@ async def store(
     NotFound, ResourceExhausted (ANNOTATIONS_TOO_LARGE).
     """
     model, version = evaluation.model, evaluation.version
-    await client.annotate(model, version, metrics=stored_metrics(evaluation))
+    metrics = stored_metrics(evaluation.task, evaluation.metrics)
+    await client.annotate(model, version, metrics=metrics)
     folder = folder_of(evaluation.data_name)
     paths = []
     for file in files:
@@ -36,16 +38,14 @@ async def store(
     return tuple(paths)
 
 
-def stored_metrics(evaluation: Evaluation) -> list[Metric]:
+def stored_metrics(task: Task, metrics: Iterable[Metric]) -> list[Metric]:
     """The metrics that are kept: those of all classes, then of slices, then of single classes."""
-    main = [PRIMARY[evaluation.task], *_OF_SLICES]
-    whole = [each for each in evaluation.metrics if not each.slice and "." not in each.name]
+    main, metrics = [PRIMARY[task], *_OF_SLICES], tuple(metrics)
+    whole = [each for each in metrics if not each.slice and "." not in each.name]
     slices = [
-        each
-        for each in evaluation.metrics
-        if each.slice and any(each.name.startswith(name) for name in main)
+        each for each in metrics if each.slice and any(each.name.startswith(name) for name in main)
     ]
-    classes = [each for each in evaluation.metrics if not each.slice and "." in each.name]
+    classes = [each for each in metrics if not each.slice and "." in each.name]
     return [*whole, *slices, *classes][:MOST_METRICS]
 
 

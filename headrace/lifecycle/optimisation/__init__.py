@@ -2,7 +2,6 @@
 
 from headrace.lifecycle.optimisation.choice import Goal
 from headrace.lifecycle.optimisation.judging import Allowed
-from headrace.lifecycle.optimisation.losses import MetricName
 from headrace.lifecycle.optimisation.methods import AUTO, Method
 from headrace.lifecycle.optimisation.optimisation import Optimisation, rows_of_table
 from headrace.lifecycle.optimisation.optimiser import Wishes, optimise
@@ -13,7 +12,6 @@ __all__ = [
     "Allowed",
     "Goal",
     "Method",
-    "MetricName",
     "Optimisation",
     "Wishes",
     "optimise",

@@ -43,6 +43,8 @@ class Candidate:
     facts: Mapping[str, str] = field(default_factory=dict)
     """How it was made."""
     notes: tuple[str, ...] = ()
+    mixes_rows: bool = False
+    """Whether rows of one run change one another's answers."""
     refused: str = ""
     """Why it could not be made, or is no candidate."""
 
@@ -74,7 +76,8 @@ def make_candidate(
     except Exception as error:  # noqa: BLE001 - tools of others raise what they like
         return Candidate(chain, None, refused=f"{type(error).__name__}: {str(error)[:300]}")
     artifact = parent.with_graph(made.model, folder)
-    return Candidate(chain, artifact, difference, made.facts, _notes(chain, made.model))
+    notes, mixes = _notes(chain, made.model), mixes_rows(made.model)
+    return Candidate(chain, artifact, difference, made.facts, notes, mixes)
 
 
 def _made(

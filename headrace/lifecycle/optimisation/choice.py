@@ -35,6 +35,10 @@ class Measured:
     """None of the parent."""
     metric: float | None = None
     """Of the parent, where the truth is known."""
+    loses_batching: bool = False
+    """Whether it cannot share runs, and its parent does."""
+    may_lose_batching: bool = True
+    """Whether it may be chosen all the same."""
 
     def price(self, goal: Goal) -> float:
         """What it costs by a goal: less is better; infinite where it was not measured."""
@@ -68,11 +72,15 @@ def front(measured: Sequence[Measured]) -> list[Measured]:
 def best(measured: Sequence[Measured], goal: Goal, allowed: Allowed) -> Measured | None:
     """The best candidate by a goal that fits, and is better than the parent; None keeps the parent."""
     parent = next(each for each in measured if each.candidate is None)
-    within = fitting(measured, allowed)
+    within = [each for each in fitting(measured, allowed) if _keeps(each)]
     chosen = min(within, key=lambda each: (each.price(goal), each.loss), default=None)
     if chosen is None or not chosen.price(goal) < parent.price(goal) * (1 - LEAST_GAIN):
         return None
     return chosen
+
+
+def _keeps(each: Measured) -> bool:
+    return each.may_lose_batching or not each.loses_batching
 
 
 def _beats(one: Measured, other: Measured) -> bool:

@@ -9,17 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headrace import errors
+from headrace.lifecycle.evaluation.judging import Judged
+from headrace.lifecycle.evaluation.resampling import RESAMPLES
 from headrace.lifecycle.optimisation.artifact_folders import MOST_IN_ONE_FILE
 from headrace.lifecycle.optimisation.differences import Difference, difference_of
-from headrace.lifecycle.optimisation.losses import (
-    MetricName,
-    Truth,
-    loss_by_parent,
-    loss_by_truth,
-)
+from headrace.lifecycle.optimisation.losses import Criterion, Loss, Truth, loss_by_parent
 from headrace.lifecycle.optimisation.samples import Part, Sample, fixed_rows
 from headrace.lifecycle.predictors.predictor import Array
 from headrace.lifecycle.predictors.session import SessionPredictor
+from headrace.state.annotation_records import Metric
 from headrace.state.records import Signature, TensorSpec
 
 if TYPE_CHECKING:
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
 
 _ROWS = 64
 _SEARCH_ROWS = 512
+_SEARCH_RESAMPLES = 200
 _MIXING = frozenset(
     [
         "DynamicQuantizeLinear",
@@ -59,6 +58,35 @@ class Allowed:
         return Allowed(self.loss / 2, self.output_difference, self.is_sure)
 
 
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """The parent's answers to some rows, and how good they are where the truth is known."""
+
+    part: Part
+    answers: Mapping[str, Array]
+    truth: Truth | None = None
+    judged: Judged | None = None
+
+    def value(self) -> tuple[str, float | None]:
+        """The metric and its value."""
+        if self.truth is None or self.judged is None:
+            return "", None
+        return self.truth.value(self.judged)
+
+    def loss(self, answers: Mapping[str, Array], draws: int) -> Loss | None:
+        """What other answers lose of the metric."""
+        if self.truth is None or self.judged is None:
+            return None
+        after = self.truth.judged(answers, self.judged.task)
+        return self.truth.loss(self.judged, after, draws)
+
+    def metrics(self, answers: Mapping[str, Array]) -> list[Metric]:
+        """All metrics of some answers to the rows."""
+        if self.truth is None or self.judged is None:
+            return []
+        return self.truth.metrics(self.truth.judged(answers, self.judged.task))
+
+
 class Judge:
     """Compares graphs with a parent over a sample, whose answers it keeps."""
 
@@ -68,12 +96,9 @@ class Judge:
         sample: Sample,
         *,
         rows_per_run: int = _ROWS,
-        metric: MetricName | None = None,
-        output: str = "",
-        labels: tuple[str, ...] = (),
+        criterion: Criterion | None = None,
     ) -> None:
-        """Have the parent answer. Raises InvalidArgument (GRAPH_UNUSABLE, ROWS_INVALID)."""
-        self._metric, self._output, self._labels = metric, output, labels
+        """Have the parent answer. Raises InvalidArgument (GRAPH_UNUSABLE, EVALUATION_IMPOSSIBLE)."""
         with _opened(parent, 1) as opened:
             self.signature = opened.signature
         self.fixed_rows = fixed_rows(self.signature)
@@ -83,34 +108,42 @@ class Judge:
             max(_SEARCH_ROWS // (self.fixed_rows or 1), 1) * (self.fixed_rows or 1)
         )
         self.judging = sample.judging
-        self._making_answers = self._answers(parent, self.making)
-        self._judging_answers = self._answers(parent, self.judging)
+        self._of_making = self._opinion(parent, self.making, criterion)
+        self._of_judging = self._opinion(parent, self.judging, criterion)
 
     def search(self, model: ModelProto) -> Difference:
         """Compare over the rows that candidates are made with."""
-        return self._compare(model, self.making, self._making_answers)
+        return self._compare(model, self._of_making, _SEARCH_RESAMPLES)
 
     def judge(self, model: ModelProto) -> Difference:
         """Compare over the other rows."""
-        return self._compare(model, self.judging, self._judging_answers)
+        return self._compare(model, self._of_judging, RESAMPLES)
 
-    def parent_metric(self) -> float | None:
-        """The parent's metric over the rows of the judgement; None where the truth is not known."""
-        if self.judging.targets is None or self._metric is None:
-            return None
-        truth = Truth(self.judging.targets, self._metric, self._output, self._labels)
-        return float(truth.scores(self._judging_answers).mean())
+    def parent_metric(self) -> tuple[str, float | None]:
+        """The metric and the parent's value over the rows of the judgement; '' where no truth is known."""
+        return self._of_judging.value()
 
-    def _compare(self, model: ModelProto, part: Part, before: Mapping[str, Array]) -> Difference:
-        after = self._answers(model, part)
-        largest, mean, relative, same = difference_of(before, after)
-        if part.targets is None or self._metric is None:
-            loss = loss_by_parent(same, relative)
-        else:
-            truth = Truth(part.targets, self._metric, self._output, self._labels)
-            loss = loss_by_truth(self._metric, truth.scores(before), truth.scores(after))
+    def metrics(self, model: ModelProto | None = None) -> list[Metric]:
+        """All metrics of a graph, or of the parent, over the rows of the judgement; [] without a truth."""
+        found = self._of_judging
+        return found.metrics(found.answers if model is None else self._answers(model, found.part))
+
+    def _compare(self, model: ModelProto, parent: Opinion, draws: int) -> Difference:
+        after = self._answers(model, parent.part)
+        largest, mean, relative, same = difference_of(parent.answers, after)
+        loss = parent.loss(after, draws) or loss_by_parent(same, relative)
         agreement = None if same is None else float(same.mean())
-        return Difference(part.rows, largest, mean, float(relative.mean()), agreement, loss)
+        rows = parent.part.rows
+        return Difference(rows, largest, mean, float(relative.mean()), agreement, loss)
+
+    def _opinion(self, parent: ModelProto, part: Part, criterion: Criterion | None) -> Opinion:
+        answers = self._answers(parent, part)
+        if criterion is None or part.truths is None:
+            return Opinion(part, answers)
+        truth = Truth(part.truths, criterion)
+        judged = truth.judged(answers)
+        truth.value(judged)  # raises where it is not measured
+        return Opinion(part, answers, truth, judged)
 
     def _answers(self, model: ModelProto, part: Part) -> dict[str, Array]:
         rows = max(1, self.fixed_rows) if mixes_rows(model) else self._rows_per_run

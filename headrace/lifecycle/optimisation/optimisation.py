@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from headrace.lifecycle.optimisation.candidates import Candidate
-from headrace.lifecycle.optimisation.choice import Goal, Measured, fitting, front
+from headrace.lifecycle.optimisation.choice import Goal, Measured, best, fitting, front
 from headrace.lifecycle.optimisation.judging import Allowed
 
 
@@ -28,6 +28,9 @@ class Optimisation:
     """None keeps the parent."""
     sample_name: str
     sample_digest: str
+    judging_name: str
+    judging_digest: str
+    """Of the rows that candidates were judged by."""
     rows: int
     """Of the sample, those that candidates were judged by."""
     is_split: bool
@@ -55,6 +58,15 @@ class Optimisation:
         """Return the candidates within what may be lost."""
         return tuple(fitting(self.measured, self.allowed))
 
+    @property
+    def without_batching(self) -> Measured | None:
+        """Return the candidate that would be chosen if batching was no matter, where it is another."""
+        free = [replace(each, may_lose_batching=True) for each in self.measured]
+        found = best(free, self.goal, self.allowed)
+        if found is None or (self.chosen is not None and found.name == self.chosen.name):
+            return None
+        return found
+
     def verdict(self) -> str:
         """One sentence on what was chosen, or why nothing was."""
         of = f"version {self.version} of {self.model}"
@@ -65,6 +77,11 @@ class Optimisation:
         if not self.fitting:
             return (
                 f"{of} is kept as it is: no candidate is within the loss of {self.allowed.loss:g}"
+            )
+        if self.without_batching is not None:
+            return (
+                f"{of} is kept as it is: {self.without_batching.name} is within the loss and better by "
+                f"{self.goal}, but its requests cannot share runs: --lose-batching takes it"
             )
         return f"{of} is kept as it is: no candidate within the loss is better by {self.goal}"
 
@@ -80,6 +97,9 @@ class Optimisation:
             "data": {"name": self.sample_name, "digest": self.sample_digest, "rows": self.rows},
             "judged_by_other_rows": self.is_split,
             "metric": self.metric or None,
+            "better_without_batching": self.without_batching.name
+            if self.without_batching
+            else None,
             "through_server": self.through_server,
             "seconds": self.seconds,
             "candidates": [
@@ -123,6 +143,7 @@ def rows_of_table(found: Optimisation) -> tuple[Sequence[str], list[tuple[str, .
             "parent" if each.candidate is None else "",
             "front" if id(each) in marked else "",
             "too much lost" if each.candidate and id(each) not in within else "",
+            "loses batching" if each.loses_batching else "",
             "chosen" if each is found.chosen else "",
         ]
         rows.append((*_cells(each, found.parent), ", ".join(filter(None, marks))))

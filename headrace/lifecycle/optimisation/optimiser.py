@@ -13,24 +13,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headrace import errors
+from headrace.lifecycle.evaluation.label_files import labels_of
+from headrace.lifecycle.evaluation.questions import Question
+from headrace.lifecycle.evaluation.tasks import Task
 from headrace.lifecycle.optimisation.artifact_folders import ArtifactFolder
 from headrace.lifecycle.optimisation.candidates import Candidate, make_candidate
 from headrace.lifecycle.optimisation.choice import Goal, Measured, best
 from headrace.lifecycle.optimisation.judging import Allowed, Judge
-from headrace.lifecycle.optimisation.losses import MetricName
+from headrace.lifecycle.optimisation.losses import Criterion
 from headrace.lifecycle.optimisation.measuring.costs import Cost
 from headrace.lifecycle.optimisation.measuring.measurement import measure
-from headrace.lifecycle.optimisation.methods import Chain, chain_name, chains_of
+from headrace.lifecycle.optimisation.methods import AUTO, Chain, chain_name, chains_of
 from headrace.lifecycle.optimisation.optimisation import Optimisation
 from headrace.lifecycle.optimisation.publishing import publish
 from headrace.lifecycle.optimisation.samples import MOST_ROWS, Sample, read_sample
+from headrace.state.annotation_records import Metric
 from headrace.state.language_records import VersionKind
 
 if TYPE_CHECKING:
     from headrace.client import AsyncClient, Version
 
 _SIGNATURE = "model.sig"
-_LABELS = "labels.txt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +44,20 @@ class Wishes:
     """Names of methods, chains of them such as `prune+static-int8`, or `auto`."""
     target: str = ""
     """The column with the truth; '' compares with the parent's answers alone."""
-    metric: MetricName = MetricName.ACCURACY
+    metric: str = ""
+    """As evaluations name it, `f1_macro` or `recall{region=eu}` of a slice; '' for the task's main one."""
+    task: Task | None = None
+    """None where target and answers say it."""
     output: str = ""
+    classes: Sequence[str] = ()
+    """What the columns of the output are called, where neither the version nor a number says it."""
+    positive: str = ""
+    group_by: str = ""
+    """A column of those whose rows belong together: they are ranked, or resampled, together."""
     allowed: Allowed = Allowed()
     goal: Goal = Goal.SIZE
+    keep_batching: bool | None = None
+    """Whether what cannot share runs is left out where the parent's does; None: of what `auto` tries."""
     seconds: float = 120.0
     """So long candidates are looked for; measuring comes on top."""
     measure_seconds: float = 0.0
@@ -78,19 +91,20 @@ async def optimise(
     _check_kind(version)
     async with _work_folder(wishes.keep_candidates) as folder:
         told("pulling")
+        criterion = await _criterion(client, version, wishes)
         parent = await _pulled(client, version, folder / "parent")
         sample = await asyncio.to_thread(
             read_sample,
             data,
             version.signature,
-            target=wishes.target,
+            criterion,
             most_rows=wishes.most_rows,
         )
-        judge = await asyncio.to_thread(_judge, parent, sample, version, wishes)
+        judge = await asyncio.to_thread(_judge, parent, sample, version, criterion)
         candidates, not_tried = await _candidates(chains, parent, judge, wishes, folder, told)
         made = [each for each in candidates if each.artifact is not None]
         costs = await measure(client, version, parent, made, sample, wishes, told)
-        measured = _measured(version, parent, made, costs, judge)
+        measured = _measured(version, parent, made, costs, judge, wishes)
         found = Optimisation(
             model=model,
             version=number,
@@ -101,16 +115,19 @@ async def optimise(
             chosen=best(measured, wishes.goal, wishes.allowed),
             sample_name=sample.name,
             sample_digest=sample.digest,
+            judging_name=sample.judging_name,
+            judging_digest=sample.judging_digest,
             rows=sample.judging.rows,
             is_split=sample.is_split,
             through_server=wishes.through_server,
             seconds=time.monotonic() - start,
-            metric=str(wishes.metric) if wishes.target else "",
+            metric=judge.parent_metric()[0],
             not_tried=tuple(map(chain_name, not_tried)),
         )
         if wishes.push and found.chosen is not None:
             told("pushing")
-            pushed = await publish(client, version, found, wishes.alias, wishes.command)
+            pair = await asyncio.to_thread(_evaluated, judge, found.chosen)
+            pushed = await publish(client, version, found, pair, wishes.alias, wishes.command)
             found = replace(found, pushed=pushed)
         return found
 
@@ -150,17 +167,33 @@ async def _pulled(client: AsyncClient, version: Version, folder: Path) -> Artifa
     return ArtifactFolder(folder, version.graph_path)
 
 
-def _judge(parent: ArtifactFolder, sample: Sample, version: Version, wishes: Wishes) -> Judge:
-    labels = parent.graph.parent / _LABELS
-    names = tuple(labels.read_text("utf-8").split("\n")) if labels.is_file() else ()
-    return Judge(
-        parent.load(),
-        sample,
-        rows_per_run=max(1, version.config.batching.max_batch_size),
-        metric=wishes.metric if wishes.target else None,
+async def _criterion(client: AsyncClient, version: Version, wishes: Wishes) -> Criterion | None:
+    """How answers are judged; None without a target."""
+    if not wishes.target:
+        return None
+    question = Question(
+        (wishes.target,),
         output=wishes.output,
-        labels=names,
+        task=wishes.task,
+        classes=tuple(wishes.classes),
+        positive=wishes.positive,
+        group_by=wishes.group_by,
     )
+    return Criterion(question, wishes.metric, await labels_of(client, version))
+
+
+def _judge(
+    parent: ArtifactFolder, sample: Sample, version: Version, criterion: Criterion | None
+) -> Judge:
+    rows = max(1, version.config.batching.max_batch_size)
+    return Judge(parent.load(), sample, rows_per_run=rows, criterion=criterion)
+
+
+def _evaluated(judge: Judge, chosen: Measured) -> tuple[list[Metric], list[Metric]]:
+    """The metrics of the parent, and those of the chosen candidate, over the same rows."""
+    artifact = chosen.candidate.artifact if chosen.candidate else None
+    assert artifact is not None, "what is chosen was made"
+    return judge.metrics(), judge.metrics(artifact.load())
 
 
 async def _candidates(
@@ -200,14 +233,17 @@ def _measured(
     made: Sequence[Candidate],
     costs: Sequence[Cost],
     judge: Judge,
+    wishes: Wishes,
 ) -> tuple[Measured, ...]:
     first = Measured(
         f"version {version.number}",
         parent.model_bytes,
         0.0,
         costs[0],
-        metric=judge.parent_metric(),
+        metric=judge.parent_metric()[1],
     )
+    batches = bool(version.config.batching.max_batch_size)
+    free = set() if wishes.keep_batching else set(chains_of(_named_alone(wishes)))
     return (
         first,
         *(
@@ -217,8 +253,18 @@ def _measured(
                 each.difference.loss.value,
                 cost,
                 each,
+                loses_batching=batches
+                and (each.mixes_rows or bool(cost and cost.batches is False)),
+                may_lose_batching=each.chain in free,
             )
             for each, cost in zip(made, costs[1:], strict=True)
             if each.artifact and each.difference
         ),
     )
+
+
+def _named_alone(wishes: Wishes) -> Sequence[str]:
+    """The methods that may be chosen though they lose batching: those that were named, unless all may."""
+    if wishes.keep_batching is False:
+        return wishes.methods
+    return [name for name in wishes.methods if name != AUTO]

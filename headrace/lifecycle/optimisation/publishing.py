@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from headrace import errors
@@ -13,20 +16,34 @@ from headrace.lifecycle.optimisation.optimisation import Optimisation
 from headrace.lifecycle.optimisation.report import attachments
 from headrace.state.annotation_records import Lineage, Metric
 
+_PREFIX = "optimisation"
+
 if TYPE_CHECKING:
     from headrace.client import AsyncClient, Version
 
 
 async def publish(
-    client: AsyncClient, parent: Version, found: Optimisation, alias: str, command: str
+    client: AsyncClient,
+    parent: Version,
+    found: Optimisation,
+    evaluated: tuple[Sequence[Metric], Sequence[Metric]],
+    alias: str,
+    command: str,
 ) -> int:
     """Push the chosen candidate and all that is said of it; gives its number.
 
-    The parent's reference is given to it, too. `alias` moves when all is there.
+    `evaluated`: the metrics of the parent and of the candidate over the same rows, so that a gate can
+    compare them. The parent's reference is given to the candidate, too. `alias` moves when all is there.
     """
     chosen = found.chosen
     if chosen is None or chosen.candidate is None or chosen.candidate.artifact is None:
         raise ValueError("nothing was chosen")
+    theirs, ours = (_signed(metrics, found) for metrics in evaluated)
+    if theirs:
+        with suppress(
+            errors.ResourceExhausted
+        ):  # much was said of it: what is new is the candidate's
+            await client.annotate(parent.model, parent.number, metrics=theirs)
     keeps_batching = chosen.cost is None or chosen.cost.batches is not False
     version = await push_carried(
         client,
@@ -36,12 +53,8 @@ async def publish(
         insist=keeps_batching and bool(chosen.cost and chosen.cost.batches),
         description=f"version {parent.number}, optimised by {chosen.name}",
         kind=parent.kind,
-    )
-    await client.annotate(
-        parent.model,
-        version.number,
         lineage=_lineage(parent, found, chosen, command),
-        metrics=_metrics(found, chosen),
+        metrics=[*ours, *_signed(_metrics(chosen), found)],
     )
     for path, data, media_type in attachments(found):
         await client.attach(parent.model, version.number, path, data, media_type=media_type)
@@ -63,34 +76,27 @@ def _lineage(parent: Version, found: Optimisation, chosen: Measured, command: st
     )
 
 
-def _metrics(found: Optimisation, chosen: Measured) -> list[Metric]:
-    """The metric where there was a truth, the loss with its interval, and what it costs."""
+def _metrics(chosen: Measured) -> list[Metric]:
+    """The loss with its interval, and what it costs."""
     difference = chosen.candidate.difference if chosen.candidate else None
     assert difference is not None, "what is chosen was compared"
-    loss, now = difference.loss, time.time()
+    loss, agreement, cost = difference.loss, difference.agreement, chosen.cost
+    is_bounded = isfinite(loss.lower) and isfinite(loss.upper)
+    lower, upper = (loss.lower, loss.upper) if is_bounded else (None, None)
+    sure = 0.95 if is_bounded else 0.0
+    found = [
+        Metric(f"{_PREFIX}.loss", loss.value, lower=lower, upper=upper, confidence=sure),
+        Metric(f"{_PREFIX}.largest_difference", difference.largest),
+    ]
+    if agreement is not None:
+        found.append(Metric(f"{_PREFIX}.agreement", agreement))
+    if cost is not None:
+        found.append(Metric(f"{_PREFIX}.p50_ms", cost.p50_ms))
+        found.append(Metric(f"{_PREFIX}.rows_per_second", cost.rows_per_second))
+    return [replace(each, rows=difference.rows) for each in found if isfinite(each.value)]
 
-    def metric(
-        name: str, value: float, lower: float | None = None, upper: float | None = None
-    ) -> Metric:
-        return Metric(
-            name,
-            value,
-            data_digest=found.sample_digest,
-            data_name=found.sample_name,
-            lower=lower,
-            upper=upper,
-            confidence=0.0 if lower is None else 0.95,
-            rows=difference.rows,
-            measured_at=now,
-        )
 
-    metrics = [metric("optimisation.loss", loss.value, loss.lower, loss.upper)]
-    metrics.append(metric("optimisation.largest_difference", difference.largest))
-    if loss.candidate is not None and found.metric:
-        metrics.append(metric(found.metric, loss.candidate))
-    if difference.agreement is not None:
-        metrics.append(metric("optimisation.agreement", difference.agreement))
-    if chosen.cost is not None:
-        metrics.append(metric("optimisation.p50_ms", chosen.cost.p50_ms))
-        metrics.append(metric("optimisation.rows_per_second", chosen.cost.rows_per_second))
-    return metrics
+def _signed(metrics: Sequence[Metric], found: Optimisation) -> list[Metric]:
+    """The metrics, which say over which rows they were measured, and when."""
+    name, digest, now = found.judging_name, found.judging_digest, time.time()
+    return [replace(each, data_name=name, data_digest=digest, measured_at=now) for each in metrics]

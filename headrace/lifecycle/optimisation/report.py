@@ -74,6 +74,9 @@ def remarks(found: Optimisation) -> Iterator[str]:
         facts = "; ".join(f"{name} {value}" for name, value in each.candidate.facts.items())
         for text in filter(None, (facts, *each.candidate.notes)):
             yield f"{each.name}: {text}"
+    if found.chosen is not None and found.without_batching is not None:
+        name = found.without_batching.name
+        yield f"{name} is better by {found.goal}, but loses batching: --lose-batching takes it"
     for candidate in found.refused:
         yield f"{candidate.name} was left out: {candidate.refused}"
     if found.not_tried:

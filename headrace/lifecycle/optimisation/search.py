@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 _PIECE_ROWS = 32
 _FRACTIONS = (0.5, 0.25, 0.125)
 _HALVINGS = 3
-_MOST_SENSITIVITIES = 64
+_MOST_TRIALS = 64
+"""Of layers that are tried alone; more of them are tried some neighbours at a time."""
 
 
 @dataclass(slots=True)
@@ -185,12 +186,14 @@ def _without_worst(
     search: Search, base: ModelProto, operators: tuple[str, ...], made: Made, quantise: Any
 ) -> Made:
     names = [node.name for node in integers.weighted_nodes(base, operators)]
-    if len(names) < 2 or len(names) > _MOST_SENSITIVITIES or not search.has_time():
+    if len(names) < 2 or not search.has_time():
         return made
-    worst = _by_error(search, base, names, quantise)
+    size = -(-len(names) // _MOST_TRIALS)
+    groups = [tuple(names[start : start + size]) for start in range(0, len(names), size)]
+    worst = _by_error(search, base, groups, quantise)
     count = 1
     while count < len(worst) and search.has_time():
-        without = tuple(worst[:count])
+        without = tuple(name for group in worst[:count] for name in group)
         tried = search.made(
             quantise(Choices(without=without)),
             **made.facts,
@@ -204,14 +207,16 @@ def _without_worst(
     return made
 
 
-def _by_error(search: Search, base: ModelProto, names: list[str], quantise: Any) -> list[str]:
-    """Layers by how far the answers are off when one alone is quantised, the worst first."""
+def _by_error(
+    search: Search, base: ModelProto, groups: list[tuple[str, ...]], quantise: Any
+) -> list[tuple[str, ...]]:
+    """Groups of layers by how far the answers are off when one alone is quantised, the worst first."""
     every = [node.name for node in base.graph.node]
-    errors: dict[str, float] = {}
-    for name in names:
+    errors: dict[tuple[str, ...], float] = {}
+    for group in groups:
         if not search.has_time():
             break
-        others = tuple(each for each in every if each != name)
+        others = tuple(each for each in every if each not in group)
         found = search.judge.search(quantise(Choices(without=others)))
-        errors[name] = found.relative
-    return sorted(errors, key=lambda name: -errors[name])
+        errors[group] = found.relative
+    return sorted(errors, key=lambda group: -errors[group])

@@ -69,21 +69,21 @@ class Together:
     """Several measures of the same rows."""
 
     def __init__(self, measures: Sequence[Measure]) -> None:
-        self._measures = tuple(measures)
+        self.parts = tuple(measures)
         self.rows = measures[0].rows
 
     def values(self, weights: Floats) -> dict[str, Floats]:
         """The values of all of them."""
-        return {name: of for each in self._measures for name, of in each.values(weights).items()}
+        return {name: of for each in self.parts for name, of in each.values(weights).items()}
 
     def closed_intervals(self) -> Mapping[str, Interval]:
         """The intervals of all of them."""
-        return {name: of for each in self._measures for name, of in each.closed_intervals().items()}
+        return {name: of for each in self.parts for name, of in each.closed_intervals().items()}
 
     def undefined(self) -> Mapping[str, str]:
         """What is not defined of all of them."""
-        return {name: why for each in self._measures for name, why in each.undefined().items()}
+        return {name: why for each in self.parts for name, why in each.undefined().items()}
 
     def take(self, places: Places) -> Together:
         """The measures of some of the rows."""
-        return Together([each.take(places) for each in self._measures])
+        return Together([each.take(places) for each in self.parts])

@@ -73,7 +73,8 @@ async def test_a_report_of_numbers() -> None:
 
 async def test_what_is_kept_of_many_metrics() -> None:
     """Those of all classes and of slices go first; a folder's name is plain."""
-    kept = stored_metrics(await of_classes())
+    found = await of_classes()
+    kept = stored_metrics(found.task, found.metrics)
     assert len(kept) <= MOST_METRICS
     order = [(bool(each.slice), "." in each.name) for each in kept]
     assert order == sorted(order, key=lambda each: (each[1], each[0]))

@@ -10,15 +10,17 @@ import onnx
 import pytest
 
 from headrace import errors
+from headrace.lifecycle.evaluation.questions import Question
 from headrace.lifecycle.optimisation.artifact_folders import ArtifactFolder
 from headrace.lifecycle.optimisation.calibration import Calibration, calibrated
 from headrace.lifecycle.optimisation.candidates import MIXED_NOTE, Candidate, make_candidate
 from headrace.lifecycle.optimisation.integers import prepared
 from headrace.lifecycle.optimisation.judging import Allowed, Judge
-from headrace.lifecycle.optimisation.losses import MetricName
+from headrace.lifecycle.optimisation.losses import Criterion
 from headrace.lifecycle.optimisation.methods import Method, chain_name, chains_of
 from headrace.lifecycle.optimisation.samples import Sample, read_sample, sample_of
 from headrace.lifecycle.predictors.session import SessionPredictor
+from headrace.lifecycle.tables.rows import Rows
 from tests.unit.headrace.lifecycle.optimisation import small_graphs as graphs
 
 
@@ -32,7 +34,8 @@ def folder_of(model: onnx.ModelProto, folder: Path) -> ArtifactFolder:
 def digits_sample(artifact: ArtifactFolder, rows: int = 600) -> Sample:
     images, labels = graphs.digits()
     signature = SessionPredictor(artifact.graph).signature
-    return sample_of({"image": images[:rows]}, labels[:rows], signature, "digits")
+    truths = Rows(0, {"digit": labels[:rows]})
+    return sample_of({"image": images[:rows]}, truths, signature, "digits")
 
 
 def made(
@@ -64,7 +67,7 @@ def test_every_method_keeps_what_callers_know_and_most_answers(
     """Names, types and shapes stay, other files are there, and the loss is within what was allowed."""
     model = onnx.load_from_string(graphs.digits_mlp())
     parent = folder_of(model, tmp_path / "parent")
-    judge = Judge(model, digits_sample(parent), metric=MetricName.ACCURACY)
+    judge = Judge(model, digits_sample(parent), criterion=Criterion(Question(("digit",))))
     candidate = make_candidate(
         chains_of([method])[0], parent, judge, Allowed(0.02), tmp_path / "made"
     )
@@ -110,6 +113,16 @@ def test_layers_that_break_are_left_out_until_the_loss_fits(tmp_path: Path) -> N
     assert "uneven" in candidate.facts["left_out"]
     assert "first" not in candidate.facts["left_out"]
     assert candidate.difference.loss.value < 0.03
+
+
+def test_layers_are_left_out_by_groups_where_they_are_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neighbours are tried together: two layers with one trial."""
+    monkeypatch.setattr("headrace.lifecycle.optimisation.search._MOST_TRIALS", 2)
+    rows = {"x": np.tile(graphs.normal(5, 100, 16), (2, 1))}
+    candidate = made("static-int8", graphs.with_uneven_layers(), tmp_path, rows, 0.03)
+    assert "first, uneven" == candidate.facts["left_out"]
 
 
 def test_ranges_of_pieces_are_those_of_all_rows() -> None:
@@ -203,7 +216,7 @@ def test_a_target_that_is_no_column_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "rows.npz", x=graphs.normal(0, 10, 8), kind=np.arange(10))
     signature = SessionPredictor(graphs.gemms("Relu").SerializeToString()).signature
     with pytest.raises(errors.InvalidArgument, match=r"no column 'label'.*x, kind"):
-        read_sample(tmp_path / "rows.npz", signature, target="label")
-    found = read_sample(tmp_path / "rows.npz", signature, target="kind")
+        read_sample(tmp_path / "rows.npz", signature, Criterion(Question(("label",))))
+    found = read_sample(tmp_path / "rows.npz", signature, Criterion(Question(("kind",))))
     assert 10 == found.rows
     assert not found.is_split
