@@ -45,6 +45,16 @@ def take_off_zip_maps(model: ModelProto) -> tuple[ZipMap, ...]:
     return found
 
 
+def without_zip_maps(graph: bytes) -> bytes | None:
+    """A graph without the ZipMaps at its end; None where it has none. Bytes that are no graph may raise."""
+    if OPERATOR.encode() not in graph:
+        return None
+    import onnx
+
+    model = onnx.load_from_string(graph)
+    return model.SerializeToString() if take_off_zip_maps(model) else None
+
+
 def declare_columns(model: ModelProto, zip_map: ZipMap) -> None:
     """Declare the shape of an output without its ZipMap: rows, and a column for each class."""
     for value in model.graph.output:

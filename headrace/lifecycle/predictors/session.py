@@ -17,6 +17,7 @@ from headrace.lifecycle.predictors.predictor import (
     pieces,
     rows_of,
 )
+from headrace.model_files.zip_maps import without_zip_maps
 from headrace.state.records import Signature, TensorSpec
 
 _DATATYPES = {
@@ -35,6 +36,8 @@ _DATATYPES = {
     "tensor(string)": Datatype.BYTES,
     "tensor(bfloat16)": Datatype.BF16,
 }
+
+_WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 
 
 class SessionPredictor:
@@ -55,9 +58,10 @@ class SessionPredictor:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
-        given = graph if isinstance(graph, bytes) else str(graph)
         try:
-            self.session: Any = onnxruntime.InferenceSession(given, options, list(providers))
+            self.session: Any = onnxruntime.InferenceSession(
+                _without_maps(graph, options), options, list(providers)
+            )
         except Exception as error:  # the runtime raises classes of its own without a common base
             raise errors.InvalidArgument("GRAPH_UNUSABLE", f"{error}") from error
         self.signature = signature_of(self.session)
@@ -79,6 +83,17 @@ class SessionPredictor:
         self.requests += 1
         answers = self.session.run(list(self._outputs), _as_text(piece))
         return check_rows(dict(zip(self._outputs, answers, strict=True)), rows_of(piece))
+
+
+def _without_maps(graph: Path | bytes, options: Any) -> str | bytes:
+    """The graph as it would be served: a ZipMap at its end is taken off, as a push does."""
+    plain = without_zip_maps(graph if isinstance(graph, bytes) else graph.read_bytes())
+    if plain is None:
+        return graph if isinstance(graph, bytes) else str(graph)
+    if isinstance(graph, Path):  # of bytes it could not tell where weights in other files are
+        folder = str(graph.parent.resolve())
+        options.add_session_config_entry(_WEIGHTS_FOLDER, folder)
+    return plain
 
 
 def signature_of(session: Any) -> Signature:

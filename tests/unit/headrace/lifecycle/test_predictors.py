@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
+from onnx import helper
 
 from headrace import errors
 from headrace.datatype_names import Datatype
@@ -81,6 +84,25 @@ async def test_session_answers_as_the_graph() -> None:
     assert 3 == predictor.requests
     assert [[10.5], [32.5], [54.5], [76.5], [98.5]] == answer["y"].tolist()
     assert (-1, 2) == predictor.signature.inputs[0].shape
+
+
+async def test_session_answers_without_maps_as_the_served_version(tmp_path: Path) -> None:
+    """A ZipMap at the end is taken off, of bytes and of a file with its weights beside it."""
+    model = onnx.load_from_string(linear([[1.0], [10.0]], [0.5]))
+    model.graph.node.append(
+        helper.make_node("ZipMap", ["y"], ["z"], domain="ai.onnx.ml", classlabels_int64s=[5])
+    )
+    model.opset_import.append(helper.make_opsetid("ai.onnx.ml", 1))
+    maps = helper.make_map_type_proto(7, helper.make_tensor_type_proto(1, []))
+    made = helper.make_value_info("z", helper.make_sequence_type_proto(maps))
+    model.graph.output[0].CopyFrom(made)
+    data = model.SerializeToString()
+    path = tmp_path / "model.onnx"
+    onnx.save(model, path, save_as_external_data=True, location="weights", size_threshold=0)
+    for graph in (data, path):
+        answer = await SessionPredictor(graph).predict(rows(2))
+        assert [[10.5], [32.5]] == answer["z"].tolist()
+    assert (tmp_path / "weights").exists()
 
 
 def test_session_refuses_what_is_no_graph() -> None:
