@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,6 +23,9 @@ from headrace.images import Preprocess
 
 if TYPE_CHECKING:
     from headrace.lifecycle.batches import BatchProgress, BatchReport
+
+NICE = 10
+"""Of the processes of a machine that want its cores, those of batches get a tenth of the others' share."""
 
 
 def register(app: typer.Typer) -> None:
@@ -108,6 +113,14 @@ async def batch(
         bool,
         typer.Option("--through-replicas", help="With --ray: have its actors ask the replicas."),
     ] = False,
+    nice: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=19,
+            help="How far this process stands back for others of the machine: 0 not at all, 19 most.",
+        ),
+    ] = NICE,
 ) -> None:
     """Have a version answer all rows of a file or a folder, when no other requests wait.
 
@@ -119,10 +132,17 @@ async def batch(
 
     if local_session and (ray or through_replicas):
         raise typer.BadParameter("--local-session goes with neither --ray nor --through-replicas")
+    _stand_back(nice)
     through = "sessions" if local_session or (ray and not through_replicas) else "replicas"
     async with cli.client() as client:
         model, version = await named(client, name)
-        with progress_bars(cli) as bars:
+        with ExitStack() as drawing:
+            bars = drawing.enter_context(progress_bars(cli))
+
+            def finished(report: BatchReport) -> None:
+                drawing.close()
+                cli.show(report, lambda: _lines(report))
+
             try:
                 report = await run_batch(
                     client,
@@ -142,13 +162,19 @@ async def batch(
                     through=through,
                     ray=ray,
                     on_progress=_teller(bars, model),
+                    on_finished=finished,
                 )
             except asyncio.CancelledError:
                 print(_interrupted(output), file=sys.stderr)
                 raise
-    cli.show(report, lambda: _lines(report))
     if report.failed:
         raise typer.Exit(EXIT_REFUSED)
+
+
+def _stand_back(nice: int) -> None:
+    """Let replicas and whoever else is on this machine go first; Windows knows no such thing."""
+    if hasattr(os, "nice"):
+        os.nice(nice)
 
 
 def _input_columns(given: Sequence[str]) -> dict[str, list[str]] | None:

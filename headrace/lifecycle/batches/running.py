@@ -97,6 +97,7 @@ async def run_batch(
     through: str = REPLICAS,
     ray: str = "",
     on_progress: Callable[[BatchProgress], None] = lambda _: None,
+    on_finished: Callable[[BatchReport], None] = lambda _: None,
 ) -> BatchReport:
     """Have a version answer all rows of a file or folder, and write them with their answers.
 
@@ -105,7 +106,8 @@ async def run_batch(
     `sessions` ONNX Runtime answers in this process, else the replicas do, when no other requests wait; with
     `ray`, an address or "local", actors of that Ray do what this process does else.
     Where a run before was ended by whatever it was, the same call goes on; `restart` throws away what is
-    there. Raises HeadraceError; what was finished is kept then.
+    there. `on_finished` is called when the output is there, before the journal goes: who is killed before
+    it told anybody is told again by the same call. Raises HeadraceError; what was finished is kept then.
     """
     path = Path(output)
     number = await client.resolve(model, version) if version else (await client.route(model)).stable
@@ -125,7 +127,7 @@ async def run_batch(
         through=through,
     )
     with open_journal(path, prepared.plan, restart=restart) as journal:
-        run = BatchRun(prepared, journal, path, on_progress)
+        run = BatchRun(prepared, journal, path, on_progress, on_finished)
         if ray:
             return await run.finish(_on_ray(client, ray, prepared, source, path, in_flight))
         return await run.finish(await _here(client, prepared, path, in_flight))
@@ -216,11 +218,13 @@ class BatchRun:
         journal: Journal,
         output: Path,
         on_progress: Callable[[BatchProgress], None] = lambda _: None,
+        on_finished: Callable[[BatchReport], None] = lambda _: None,
     ) -> None:
         self._prepared = prepared
         self._journal = journal
         self._output = output
         self._on_progress = on_progress
+        self._on_finished = on_finished
         self._refusals: list[Refusal] = []
         self._total = prepared.source.count()
         if self._total is not None and prepared.plan.limit is not None:
@@ -248,6 +252,7 @@ class BatchRun:
             time.monotonic() - began,
             tuple(self._refusals),
         )
+        self._on_finished(report)
         await asyncio.to_thread(journal.remove)
         return report
 

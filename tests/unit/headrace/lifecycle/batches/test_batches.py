@@ -246,6 +246,23 @@ async def test_an_output_that_is_there_stays(tmp_path: Path) -> None:
     assert 12 == len(read_all(open_table(out)))
 
 
+async def test_who_is_ended_before_telling_tells_when_asked_again(tmp_path: Path) -> None:
+    """The output is there then, and the same call says what was done, and asks for nothing."""
+    source, out = rows(tmp_path), tmp_path / "out.csv"
+
+    def end(_: BatchReport) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        await run(source, out, on_finished=end)
+    written = out.read_bytes()
+    counter = Counter()
+    report = await run(source, out, counter)
+    assert (12, 12, []) == (report.rows, report.rows_found, counter.asked)
+    assert written == out.read_bytes()
+    assert not journal_folder(out).exists()
+
+
 async def test_two_do_not_work_at_one_output(tmp_path: Path) -> None:
     """The second is told."""
     source, out = rows(tmp_path), tmp_path / "out.csv"
