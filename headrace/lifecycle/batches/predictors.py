@@ -31,6 +31,7 @@ async def predictor_for(
         version,
         outputs=plan.outputs,
         in_flight=in_flight,
+        adaptive=True,
         parameters=BACKGROUND,
         timeout_seconds=PATIENCE_SECONDS,
     )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from headrace import errors
+from headrace.lifecycle.predictors.flights import AdaptiveRoom, Room
 from headrace.lifecycle.predictors.predictor import (
     Array,
     Tensors,
@@ -64,8 +65,11 @@ class ServedPredictor:
     """Answers rows by a served version.
 
     Requests have as many rows as the version batches, and one where it does not batch: then rows may change
-    one another's answers. Where the replica has no room, it waits.
+    one another's answers. Where the replica has no room, it waits. `in_flight` requests are under way, at
+    most so many where that is `adaptive`: fewer while answers wait behind those of others.
     """
+
+    runs_here = False
 
     def __init__(
         self,
@@ -75,6 +79,7 @@ class ServedPredictor:
         outputs: Iterable[str] = (),
         rows_per_request: int = 0,
         in_flight: int = IN_FLIGHT,
+        adaptive: bool = False,
         parameters: Mapping[str, bool | int | str | float] | None = None,
         timeout_seconds: float | None = None,
         on_rows: Callable[[int], None] = lambda _: None,
@@ -85,7 +90,7 @@ class ServedPredictor:
         self.requests = 0
         self.rows_per_request = rows_per_request or rows_in_a_request(version)
         self._outputs = tuple(outputs)
-        self._room = asyncio.Semaphore(in_flight)
+        self._room = AdaptiveRoom(in_flight) if adaptive else Room(in_flight)
         self._parameters = parameters
         self._timeout_seconds = timeout_seconds
         self._on_rows = on_rows
@@ -106,7 +111,7 @@ class ServedPredictor:
         return joined([task.result() for task in tasks])
 
     async def _ask(self, piece: Tensors) -> dict[str, Array]:
-        async with self._room:
+        async with self._room.taken():
             answer = await self._patiently(piece)
         rows = rows_of(piece)
         self._on_rows(rows)

@@ -43,6 +43,8 @@ _WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 class SessionPredictor:
     """Answers rows by a graph, `rows_per_run` at a time; 1 where rows may change one another's answers."""
 
+    runs_here = True
+
     def __init__(
         self,
         graph: Path | bytes,
