@@ -10,11 +10,15 @@ from headrace import errors
 from headrace.lifecycle.batches.answers import Answered, Piece, Refusal, answered
 from headrace.lifecycle.batches.plan import OnError
 from headrace.lifecycle.predictors import Predictor
+from headrace.lifecycle.predictors.predictor import Tensors
 from headrace.lifecycle.tables import Fitting, Rows
 from headrace.state.records import TensorSpec
 
 _OF_ROWS = (errors.InvalidArgument, errors.OutOfRange)
 _RUN_FAILED = "RUN_FAILED"
+
+BLOCK_BYTES = 1 << 20
+"""So much of small rows becomes tensors at once, not piece by piece."""
 
 
 class PiecewisePredictor(Predictor, Protocol):
@@ -23,6 +27,10 @@ class PiecewisePredictor(Predictor, Protocol):
     @property
     def rows_per_request(self) -> int:
         """The rows that go together."""
+
+    @property
+    def runs_here(self) -> bool:
+        """Rows are answered in this process: no request is lost where one of many rows is refused."""
 
 
 class RowAnswers:
@@ -50,38 +58,81 @@ class RowAnswers:
 
         Raises HeadraceError for what is no row's fault, and for a refused row where it is to fail.
         """
-        size = self.predictor.rows_per_request
-        places = range(0, len(rows), size)
+        size = self._rows_in_a_block()
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [
-                    group.create_task(self._in_turn(rows, place, min(size, len(rows) - place)))
-                    for place in places
+                    group.create_task(self._block(rows, place, min(size, len(rows) - place)))
+                    for place in range(0, len(rows), size)
                 ]
         except* errors.HeadraceError as failures:
             raise _first(failures) from None
         found = [piece for task in tasks for piece in task.result()]
         return await asyncio.to_thread(answered, rows, self._keep, self._outputs, found)
 
-    async def _in_turn(self, rows: Rows, place: int, count: int) -> list[tuple[int, Piece]]:
-        async with self._room:  # no more rows are made tensors than are about to be asked for
-            return await self._pieces(rows, place, count)
+    def _rows_in_a_block(self) -> int:
+        """How many rows become tensors at once: as many as go together, or more of small ones."""
+        size, row_bytes = self.predictor.rows_per_request, self._fitting.row_bytes()
+        if not row_bytes:
+            return size
+        return size * max(1, BLOCK_BYTES // (row_bytes * size))
 
-    async def _pieces(self, rows: Rows, place: int, count: int) -> list[tuple[int, Piece]]:
-        start = rows.start + place
-        chosen = rows.take(slice(place, place + count))
-        some = Rows(start, chosen.columns)
+    async def _block(self, rows: Rows, place: int, count: int) -> list[tuple[int, Piece]]:
+        """Answer rows that become tensors together; where one of them cannot, each piece by itself."""
+        size, tensors = self.predictor.rows_per_request, None
+        if count > size:
+            tensors = await self._small_tensors(rows, place, count)
+        if tensors is not None and self.predictor.runs_here:
+            size = count
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(
+                    self._in_turn(
+                        rows, place + at, min(size, count - at), _cut(tensors, slice(at, at + size))
+                    )
+                )
+                for at in range(0, count, size)
+            ]
+        return [piece for task in tasks for piece in task.result()]
+
+    async def _small_tensors(self, rows: Rows, place: int, count: int) -> Tensors | None:
         try:
-            tensors = await asyncio.to_thread(self._fitting.tensors, some)
+            return await asyncio.to_thread(self._tensors, rows, place, count)
+        except errors.HeadraceError as error:
+            if not _is_of_rows(error):
+                raise
+            return None
+
+    def _tensors(self, rows: Rows, place: int, count: int) -> Tensors:
+        chosen = rows.take(slice(place, place + count))
+        return self._fitting.tensors(Rows(rows.start + place, chosen.columns))
+
+    async def _in_turn(
+        self, rows: Rows, place: int, count: int, tensors: Tensors | None
+    ) -> list[tuple[int, Piece]]:
+        async with self._room:  # no more rows are made tensors than are about to be asked for
+            return await self._pieces(rows, place, count, tensors)
+
+    async def _pieces(
+        self, rows: Rows, place: int, count: int, tensors: Tensors | None = None
+    ) -> list[tuple[int, Piece]]:
+        try:
+            if tensors is None:
+                tensors = await asyncio.to_thread(self._tensors, rows, place, count)
             return [(count, await self.predictor.predict(tensors))]
         except errors.HeadraceError as error:
             if not _is_of_rows(error):
                 raise
             if count == 1:
-                return [(1, self._refused(start, error))]
-        half = count // 2
+                return [(1, self._refused(rows.start + place, error))]
+        half = self._half(count)
         first = await self._pieces(rows, place, half)
         return first + await self._pieces(rows, place + half, count - half)
+
+    def _half(self, count: int) -> int:
+        """About half, in whole requests or runs where there are several."""
+        size = self.predictor.rows_per_request
+        return size * max(1, count // (2 * size)) if count > size else count // 2
 
     def _refused(self, place: int, error: errors.HeadraceError) -> Refusal:
         if self._on_error is OnError.FAIL:
@@ -89,6 +140,10 @@ class RowAnswers:
                 error.reason, f"row {place + 1} is refused: {error.message}", facts=error.facts
             ) from error
         return Refusal(place, error.reason, error.message)
+
+
+def _cut(tensors: Tensors | None, some: slice) -> Tensors | None:
+    return None if tensors is None else {name: array[some] for name, array in tensors.items()}
 
 
 def _is_of_rows(error: errors.HeadraceError) -> bool:

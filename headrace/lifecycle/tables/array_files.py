@@ -185,4 +185,23 @@ def _column(column: Any) -> Array:
     if not column.null_count and (types.is_integer(kind) or types.is_floating(kind)):
         array: Array = column.to_numpy()
         return array
-    return objects(column.to_pylist())
+    lists = _equal_lists(column)
+    return lists if lists is not None else objects(column.to_pylist())
+
+
+def _equal_lists(column: Any) -> Array | None:
+    """Lists of numbers, all of one length and none missing, as one array; else None."""
+    from pyarrow import compute, types
+
+    kind = column.type
+    if not (types.is_list(kind) or types.is_fixed_size_list(kind)) or column.null_count:
+        return None
+    lengths = compute.min_max(compute.list_value_length(column)).as_py()
+    if not len(column) or lengths["min"] != lengths["max"] or not lengths["max"]:
+        return None
+    values = compute.list_flatten(column)
+    number = values.type
+    if values.null_count or not (types.is_integer(number) or types.is_floating(number)):
+        return None
+    array: Array = values.to_numpy().reshape(len(column), -1)
+    return array

@@ -36,6 +36,18 @@ class Fitting:
             for name, columns in self.columns.items()
         }
 
+    def row_bytes(self) -> int | None:
+        """How large the inputs of a row are; None where only the rows tell, and for texts."""
+        specs = [self.inputs[name] for name in self.columns]
+        if any(spec.unranked or spec.datatype is Datatype.BYTES for spec in specs):
+            return None
+        if any(size < 0 for spec in specs for size in spec.shape[1:]):
+            return None
+        return sum(
+            int(np.prod(spec.shape[1:], dtype=np.int64)) * NUMPY_DTYPES[spec.datatype].itemsize
+            for spec in specs
+        )
+
 
 def fit(
     signature: Signature,

@@ -77,12 +77,16 @@ def read_all(source: TableSource, limit: int | None = None) -> Rows:
         left -= len(found[-1]) if left > 0 else 0
     if not found:
         raise invalid(f"{source.name} has no rows")
-    joined = {name: _joined([rows.columns[name] for rows in found]) for name in source.columns}
+    joined = {
+        name: joined_columns([rows.columns[name] for rows in found]) for name in source.columns
+    }
     return Rows(0, joined)
 
 
-def _joined(parts: list[Array]) -> Array:
+def joined_columns(parts: list[Array]) -> Array:
     """One column of its pieces; numbers of several kinds stay what they are, as objects."""
+    if len({part.shape[1:] for part in parts}) > 1:  # lists, of one length in some pieces
+        parts = [np.fromiter(part.tolist(), dtype=object, count=len(part)) for part in parts]
     if len({part.dtype.kind for part in parts}) > 1:
         parts = [part.astype(object) for part in parts]
     return np.concatenate(parts)

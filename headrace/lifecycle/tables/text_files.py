@@ -156,10 +156,7 @@ def objects(values: Sequence[object]) -> Array:
         numbers = np.asarray(values)
         if numbers.dtype.kind in "iuf" and (numbers.dtype.kind == "f") == (kinds == {float}):
             return numbers
-    column: Array = np.empty(len(values), dtype=object)
-    for place, value in enumerate(values):
-        column[place] = value
-    return column
+    return np.fromiter(values, dtype=object, count=len(values))
 
 
 def _is_shallow(value: object, depth: int) -> bool:

@@ -12,6 +12,7 @@ import pytest
 from headrace.datatype_names import Datatype
 from headrace.errors import InvalidArgument
 from headrace.lifecycle.tables import Rows, fit, open_table, read_all, table_written
+from headrace.lifecycle.tables.rows import joined_columns
 from headrace.state.records import Signature, TensorSpec
 
 ROWS = [(age, f"t{age}", age % 2) for age in range(10)]
@@ -213,6 +214,20 @@ def test_written_rows_are_read_again(ending: str, tmp_path: Path) -> None:
     found = read_all(open_table(path)).columns
     assert list(range(5)) == [int(n) for n in found["n"]]
     assert ["a", None, "c,\n", "d", "é"] == [text or None for text in found["t"]]
+
+
+def test_lists_of_one_length_are_arrays_and_others_stay_lists(tmp_path: Path) -> None:
+    """Of all rows, or of a piece; whoever reads all of them has lists then."""
+    from pyarrow import parquet as files
+    from pyarrow import table
+
+    path = tmp_path / "rows.parquet"
+    files.write_table(table({"x": [[1.5, 2.5], [3.5, 4.5], [5.5], [None]]}), path)
+    first, second = open_table(path).chunks(2)
+    assert [[1.5, 2.5], [3.5, 4.5]] == first.columns["x"].tolist()
+    assert (2, 1) == (first.columns["x"].ndim, second.columns["x"].ndim)
+    everything = joined_columns([first.columns["x"], second.columns["x"]])
+    assert [[1.5, 2.5], [3.5, 4.5], [5.5], [None]] == everything.tolist()
 
 
 def test_a_file_that_is_not_finished_is_none(tmp_path: Path) -> None:
