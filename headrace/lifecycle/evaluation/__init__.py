@@ -18,10 +18,11 @@ from headrace.lifecycle.evaluation.evaluation import Evaluation
 from headrace.lifecycle.evaluation.folds import Split, by_time, folds, holdout
 from headrace.lifecycle.evaluation.imbalance import balanced_rows, class_weights, row_weights
 from headrace.lifecycle.evaluation.questions import Question
-from headrace.lifecycle.evaluation.report import ReportFile, report_files
+from headrace.lifecycle.evaluation.report import report_files
 from headrace.lifecycle.evaluation.rules import Judgement, Rules, check_rules, judge_evaluation
 from headrace.lifecycle.evaluation.storing import store
 from headrace.lifecycle.evaluation.tasks import Task
+from headrace.lifecycle.reports.files import ReportFile
 
 __all__ = [
     "CrossValidation",

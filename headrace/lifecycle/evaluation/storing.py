@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 from headrace.client import AsyncClient
 from headrace.lifecycle.evaluation.evaluation import PRIMARY, Evaluation
-from headrace.lifecycle.evaluation.report.files import ReportFile
 from headrace.lifecycle.evaluation.tasks import Task
+from headrace.lifecycle.reports.files import ReportFile
 from headrace.state.annotation_records import Metric
 
 MOST_METRICS = 60

@@ -21,6 +21,7 @@ from headrace.lifecycle.explanation.image_features import (
     image_mean,
 )
 from headrace.lifecycle.explanation.planning import Effort
+from headrace.lifecycle.explanation.report_files import report_files
 from headrace.lifecycle.explanation.sample_explanation import (
     Curve,
     Importance,
@@ -53,6 +54,7 @@ __all__ = [
     "image_mean",
     "mean_of",
     "named_baseline",
+    "report_files",
     "sample_of",
     "typical",
     "zeros",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
 
 import numpy as np
@@ -12,17 +11,9 @@ from headrace.lifecycle.explanation.explanation import Explanation
 from headrace.lifecycle.explanation.ranking import largest, leading, title_of
 from headrace.lifecycle.explanation.sample_explanation import SampleExplanation
 from headrace.lifecycle.explanation.tokens import tokens_of
+from headrace.lifecycle.reports.pages import figure, page, table
 
 ROWS = 100
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem }
-h1 { font-size: 1.3rem } h2 { font-size: 1.05rem; margin-top: 2rem }
-table { border-collapse: collapse } th, td { padding: .2rem .8rem .2rem 0; text-align: left }
-td.number, th.number { text-align: right; font-variant-numeric: tabular-nums }
-tr + tr td { border-top: 1px solid #e4e4e4 } img { max-width: 100% }
-p.text { font-size: 1.1rem; line-height: 2 } p.note { color: #555 }
-mark { padding: .15em .1em; border-radius: .2em; color: inherit }
-"""
 
 
 def html_report(explanation: Explanation, png: bytes = b"") -> str:
@@ -31,7 +22,7 @@ def html_report(explanation: Explanation, png: bytes = b"") -> str:
     parts = [
         f"<p>Baseline: {escape(explanation.baseline)}. Asked: {cost}.</p>",
         *_texts(explanation),
-        image(png, "The plot of the explanation"),
+        figure(png, "The plot of the explanation"),
         "<h2>Features</h2>",
         _features(explanation),
         "<h2>Methods</h2>",
@@ -40,35 +31,6 @@ def html_report(explanation: Explanation, png: bytes = b"") -> str:
         *(f'<p class="note">{escape(note)}</p>' for note in _notes(explanation)),
     ]
     return page(title_of(explanation), parts)
-
-
-def page(title: str, parts: Iterable[str]) -> str:
-    """A page of HTML."""
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
-        f"<style>{_STYLE}</style><h1>{escape(title)}</h1>{''.join(parts)}</html>\n"
-    )
-
-
-def image(png: bytes, what: str) -> str:
-    """A PNG in the page itself; nothing where there is none."""
-    if not png:
-        return ""
-    return (
-        f'<img alt="{escape(what)}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
-    )
-
-
-def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table; numbers are aligned to the right."""
-    lines = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
-    return f"<table><tr>{''.join(f'<th>{escape(head)}</th>' for head in heads)}</tr>{lines}</table>"
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, float):
-        return f'<td class="number">{value:.4g}</td>'
-    return f"<td>{'' if value is None else escape(str(value))}</td>"
 
 
 def _texts(explanation: Explanation) -> Iterator[str]:
@@ -167,7 +129,7 @@ def sample_report(explanation: SampleExplanation, png: bytes = b"") -> str:
     parts = [
         f"<p>{escape(how)}; baseline: {escape(explanation.baseline)}.</p>",
         f"<p>{escape(loss)} Asked: {cost}.</p>",
-        image(png, "Features by weight, and curves of the first"),
+        figure(png, "Features by weight, and curves of the first"),
         "<h2>Features</h2>",
         _weights(explanation),
         *_classes(explanation),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import numpy as np
@@ -12,32 +11,18 @@ from headrace.lifecycle.explanation.explanation import Explanation
 from headrace.lifecycle.explanation.image_features import ImageGrid, channels_last
 from headrace.lifecycle.explanation.ranking import largest, title_of
 from headrace.lifecycle.explanation.sample_explanation import Curve, SampleExplanation
-from headrace.lifecycle.extras import from_extra
+from headrace.lifecycle.reports.plots import as_png, new_figure, plain_text
 
 BARS = 20
 FOR, AGAINST = "#0072b2", "#d55e00"
 """Blue adds, orange takes away: told apart by those who see no red and green."""
 _NAME_CHARACTERS = 30
-_DPI = 110
 
 
 def plot(explanation: Explanation) -> bytes:
     """The explanation as PNG. Raises FailedPrecondition (LIFECYCLE_EXTRA_MISSING)."""
     draw = _bars if explanation.grid is None else _maps
     return as_png(draw(explanation))
-
-
-def as_png(figure: Any) -> bytes:
-    """A figure's bytes."""
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=_DPI, bbox_inches="tight")
-    return file.getvalue()
-
-
-def new_figure(width: float, height: float) -> Any:
-    """A figure that no window knows. Raises FailedPrecondition (LIFECYCLE_EXTRA_MISSING)."""
-    module = from_extra("matplotlib.figure", "a plot")
-    return module.Figure(figsize=(width, height), layout="constrained")
 
 
 def _bars(explanation: Explanation) -> Any:
@@ -53,7 +38,7 @@ def _bars(explanation: Explanation) -> Any:
         axis.set_title(each.method, fontsize=9)
         axis.axvline(0, color="#333333", linewidth=0.8)
         axis.set_yticks(range(len(shown)), names, fontsize=8)
-    figure.suptitle(plain(title_of(explanation)), fontsize=10)
+    figure.suptitle(plain_text(title_of(explanation)), fontsize=10)
     return figure
 
 
@@ -62,7 +47,7 @@ def _named(explanation: Explanation, place: int) -> str:
     text = (
         feature.name if feature.value in ("", feature.name) else f"{feature.name} = {feature.value}"
     )
-    return plain(text if len(text) <= _NAME_CHARACTERS else text[: _NAME_CHARACTERS - 1] + "…")
+    return plain_text(text, _NAME_CHARACTERS)
 
 
 def _maps(explanation: Explanation) -> Any:
@@ -79,7 +64,7 @@ def _maps(explanation: Explanation) -> Any:
         bound = float(np.abs(seen).max()) or 1.0
         drawn = axis.imshow(seen, cmap="RdBu", vmin=-bound, vmax=bound, alpha=0.65)
         figure.colorbar(drawn, ax=axis, shrink=0.7)
-    figure.suptitle(plain(title_of(explanation)), fontsize=10)
+    figure.suptitle(plain_text(title_of(explanation)), fontsize=10)
     return figure
 
 
@@ -114,18 +99,13 @@ def shown_pixels(array: npt.NDArray[Any], grid: ImageGrid) -> npt.NDArray[np.flo
     return np.asarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
 
 
-def plain(text: str) -> str:
-    """A text that matplotlib does not read as mathematics."""
-    return text.replace("$", r"\$")
-
-
 def plot_sample(explanation: SampleExplanation) -> bytes:
     """The features by weight, and the curves of the first, as PNG."""
     order = explanation.order()[:BARS]
     panels = 1 + bool(explanation.importances) + len(explanation.curves)
     figure = new_figure(3.2 * panels, max(3.0, 1.2 + 0.28 * len(order)))
     axes = list(figure.subplots(1, panels, squeeze=False)[0])
-    names = [plain(explanation.features[place]) for place in order][::-1]
+    names = [plain_text(explanation.features[place]) for place in order][::-1]
     amounts = [explanation.mean_amounts[place] for place in order][::-1]
     _ranked(axes.pop(0), names, amounts, f"mean amount by {explanation.method}")
     if explanation.importances:
@@ -142,7 +122,7 @@ def _ranked(
 ) -> None:
     axis.barh(range(len(names)), values, xerr=errors, color=FOR, ecolor="#555555")
     axis.set_yticks(range(len(names)), names, fontsize=8)
-    axis.set_title(plain(title), fontsize=9)
+    axis.set_title(plain_text(title), fontsize=9)
 
 
 def _curve(axis: Any, curve: Curve) -> None:
@@ -150,9 +130,9 @@ def _curve(axis: Any, curve: Curve) -> None:
     places = range(len(curve.values)) if texts else curve.values
     for number, name in enumerate(curve.classes):
         line = [answer[number] for answer in curve.answers]
-        axis.plot(places, line, marker="." if not texts else "o", label=plain(name))
+        axis.plot(places, line, marker="." if not texts else "o", label=plain_text(name))
     if texts:
-        axis.set_xticks(places, [plain(str(value)) for value in curve.values], rotation=60)
-    axis.set_title(plain(f"mean answer by {curve.feature}"), fontsize=9)
+        axis.set_xticks(places, [plain_text(str(value)) for value in curve.values], rotation=60)
+    axis.set_title(plain_text(f"mean answer by {curve.feature}"), fontsize=9)
     if len(curve.classes) > 1:
         axis.legend(fontsize=7)

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
-from headrace.lifecycle.extras import from_extra
 from headrace.lifecycle.optimisation.choice import Measured
 from headrace.lifecycle.optimisation.optimisation import Optimisation
+from headrace.lifecycle.reports.plots import as_png, new_figure
 
 _FRONT, _BEHIND, _CHOSEN = "#1f77b4", "#bbbbbb", "#d62728"
 
 
 def trade_plot(found: Optimisation) -> bytes:
     """A PNG. Raises FailedPrecondition (LIFECYCLE_EXTRA_MISSING)."""
-    from_extra("matplotlib", "the plot of the trade")
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11, 4.5), layout="constrained")
+    figure = new_figure(11, 4.5)
     sides: tuple[Any, Any] = figure.subplots(1, 2, sharey=True)
     _draw(sides[0], found, [each.model_bytes / 1e6 for each in found.measured], "size, MB")
     latencies = [each.cost.p50_ms if each.cost else 0.0 for each in found.measured]
     _draw(sides[1], found, latencies, "latency p50, ms")
     sides[0].set_ylabel("loss")
-    out = io.BytesIO()
-    figure.savefig(out, format="png", dpi=110)
-    return out.getvalue()
+    return as_png(figure)
 
 
 def _draw(side: Any, found: Optimisation, across: list[float], label: str) -> None:

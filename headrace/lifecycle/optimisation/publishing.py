@@ -13,7 +13,7 @@ from headrace import errors
 from headrace.lifecycle.optimisation.carried_configs import push_carried
 from headrace.lifecycle.optimisation.choice import Measured
 from headrace.lifecycle.optimisation.optimisation import Optimisation
-from headrace.lifecycle.optimisation.report import attachments
+from headrace.lifecycle.optimisation.report import report_files
 from headrace.state.annotation_records import Lineage, Metric
 
 _PREFIX = "optimisation"
@@ -56,8 +56,11 @@ async def publish(
         lineage=_lineage(parent, found, chosen, command),
         metrics=[*ours, *_signed(_metrics(chosen), found)],
     )
-    for path, data, media_type in attachments(found):
-        await client.attach(parent.model, version.number, path, data, media_type=media_type)
+    for file in report_files(found):
+        path = f"optimisation/{file.name}"
+        await client.attach(
+            parent.model, version.number, path, file.data, media_type=file.media_type
+        )
     with suppress(errors.NotFound):  # the parent has no reference
         await client.copy_reference(parent.model, version.number, parent.number)
     if alias:

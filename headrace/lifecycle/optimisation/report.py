@@ -2,56 +2,46 @@
 
 from __future__ import annotations
 
-import base64
-import html
 from collections.abc import Iterator
+from html import escape
 from pathlib import Path
 
 import msgspec
 
 from headrace.lifecycle.optimisation.optimisation import Optimisation, rows_of_table
 from headrace.lifecycle.optimisation.plots import trade_plot
-
-_STYLE = """body{font:14px system-ui,sans-serif;margin:2em;max-width:110em}table{border-collapse:collapse}
-td,th{padding:.3em .7em;border-bottom:1px solid #ddd;text-align:right;white-space:nowrap}
-td:first-child,th:first-child,td:last-child{text-align:left}img{max-width:100%}"""
+from headrace.lifecycle.reports.files import ReportFile, write_whole
+from headrace.lifecycle.reports.pages import figure, page, table
 
 
-def attachments(found: Optimisation) -> Iterator[tuple[str, bytes, str]]:
-    """Path, bytes and media type of each file of the report."""
+def report_files(found: Optimisation) -> tuple[ReportFile, ...]:
+    """`trade.png`, `report.json` and `report.html`. Raises FailedPrecondition (LIFECYCLE_EXTRA_MISSING)."""
     plot = trade_plot(found)
     figures = msgspec.json.format(msgspec.json.encode(found.document()))
-    yield "optimisation/trade.png", plot, "image/png"
-    yield "optimisation/report.json", figures, "application/json"
-    yield "optimisation/report.html", page(found, plot).encode(), "text/html"
+    return (
+        ReportFile("trade.png", plot),
+        ReportFile("report.json", figures),
+        ReportFile("report.html", report_page(found, plot).encode()),
+    )
 
 
 def write_report(found: Optimisation, folder: Path) -> None:
     """Write the report's files into a folder, which is made if it is not there."""
     folder.mkdir(parents=True, exist_ok=True)
-    for path, data, _ in attachments(found):
-        place = folder / Path(path).name
-        partial = place.with_name(f".{place.name}.partial")
-        partial.write_bytes(data)
-        partial.replace(place)
+    for file in report_files(found):
+        write_whole(folder / file.name, file.data)
 
 
-def page(found: Optimisation, plot: bytes) -> str:
+def report_page(found: Optimisation, plot: bytes) -> str:
     """The report as a page of its own, its plot inside."""
     headings, rows = rows_of_table(found)
-    title = f"Optimisation of version {found.version} of {found.model}"
-    head = "".join(f"<th>{html.escape(each.rstrip('>'))}</th>" for each in headings)
-    body = "".join(
-        f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows
+    parts = (
+        f"<p>{escape(found.verdict())}</p>",
+        table([each.rstrip(">") for each in headings], rows),
+        f"<ul>{''.join(f'<li>{escape(each)}</li>' for each in remarks(found))}</ul>",
+        figure(plot, "Loss against size and latency"),
     )
-    lines = "".join(f"<li>{html.escape(each)}</li>" for each in remarks(found))
-    image = base64.b64encode(plot).decode()
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
-        f"<style>{_STYLE}</style><h1>{html.escape(title)}</h1><p>{html.escape(found.verdict())}</p>"
-        f"<table><tr>{head}</tr>{body}</table><ul>{lines}</ul>"
-        f'<img alt="Loss against size and latency" src="data:image/png;base64,{image}"></html>\n'
-    )
+    return page(f"Optimisation of version {found.version} of {found.model}", parts)
 
 
 def remarks(found: Optimisation) -> Iterator[str]:

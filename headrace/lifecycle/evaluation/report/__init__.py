@@ -1,5 +1,5 @@
 """The report of an evaluation: plots as PNG, and an HTML page that has all in one file."""
 
-from headrace.lifecycle.evaluation.report.files import ReportFile, report_files
+from headrace.lifecycle.evaluation.report.files import report_files
 
-__all__ = ["ReportFile", "report_files"]
+__all__ = ["report_files"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,14 +12,14 @@ from headrace.lifecycle.evaluation.evaluation import Evaluation
 from headrace.lifecycle.evaluation.measures.measure import ones
 from headrace.lifecycle.evaluation.measures.numbers import NumberMeasure
 from headrace.lifecycle.evaluation.measures.probabilities import ProbabilityMeasure
-from headrace.lifecycle.extras import from_extra
+from headrace.lifecycle.reports.plots import as_png, new_figure, plain_text
 
 _MOST_CLASSES = 30
 """A table of more is too small to read: those that are confused most are shown."""
 _MOST_CURVES = 10
 _MOST_POINTS = 5000
 _INK, _LINE, _SOFT = "#444444", "#1f6feb", "#8b949e"
-_DPI = 110
+_LONGEST_NAME = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +49,17 @@ def _all(evaluation: Evaluation) -> Iterator[Plot]:
 
 
 class _Drawing:
-    """A figure with one pair of axes; its PNG has no background, so that it suits dark pages, too."""
+    """A figure with one pair of axes."""
 
     def __init__(self, width: float = 4.6, height: float = 3.8) -> None:
-        figures = from_extra("matplotlib.figure", "a report")
-        self._figure = figures.Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
+        self._figure = new_figure(width, height)
         self.axes: Any = self._figure.add_subplot()
         for side in ("top", "right"):
             self.axes.spines[side].set_visible(False)
 
     def png(self) -> bytes:
-        """The PNG; it has no time of its making, so that equal plots are equal bytes."""
-        out = io.BytesIO()
-        self._figure.patch.set_facecolor("white")
-        self._figure.savefig(out, format="png", metadata={"Software": None})
-        return out.getvalue()
+        """Its bytes."""
+        return as_png(self._figure)
 
 
 def _confusion(evaluation: Evaluation) -> Plot:
@@ -196,6 +191,4 @@ def _slices(evaluation: Evaluation) -> Plot:
 
 
 def _plain(text: str) -> str:
-    """A text as it is, and short: matplotlib takes what is between dollars for mathematics."""
-    shown = "".join(char if char.isprintable() else " " for char in text[:24])
-    return shown.replace("$", r"\$")
+    return plain_text(text, _LONGEST_NAME)
