@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
@@ -17,8 +17,9 @@ from headrace.cli import output
 from headrace.cli.command import Cli, command
 from headrace.cli.error_report import EXIT_REFUSED, printable
 from headrace.cli.images import PREPROCESS_HELP
-from headrace.cli.named_versions import VersionName, named
+from headrace.cli.named_versions import OfVersion, VersionName, named
 from headrace.cli.progress_bars import Bars, progress_bars
+from headrace.cli.table_options import InputColumns, input_columns, listed
 from headrace.images import Preprocess
 
 if TYPE_CHECKING:
@@ -53,14 +54,6 @@ Output = Annotated[
         help="What is written: a .parquet, .csv or .jsonl; without an ending a folder of .parquet files."
     ),
 ]
-InputColumn = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="INPUT=COLUMN,COLUMN",
-        help="The columns of an input. [default: those of its name, or all for the only input]",
-        show_default=False,
-    ),
-]
 Keep = Annotated[
     str, typer.Option(metavar="COLUMN,COLUMN", help="Columns to write beside the answers.")
 ]
@@ -74,7 +67,8 @@ async def batch(
     name: VersionName,
     input: Input,
     output: Output,
-    input_column: InputColumn = None,
+    version: OfVersion = "",
+    input_column: InputColumns = None,
     keep: Keep = "",
     outputs: Outputs = "",
     rows_per_part: Annotated[
@@ -135,7 +129,7 @@ async def batch(
     _stand_back(nice)
     through = "sessions" if local_session or (ray and not through_replicas) else "replicas"
     async with cli.client() as client:
-        model, version = await named(client, name)
+        model, number = await named(client, name, version)
         with ExitStack() as drawing:
             bars = drawing.enter_context(progress_bars(cli))
 
@@ -149,10 +143,10 @@ async def batch(
                     model,
                     input,
                     output,
-                    version=version,
-                    inputs=_input_columns(input_column or ()),
-                    keep=_listed(keep),
-                    outputs=_listed(outputs),
+                    version=number,
+                    inputs=input_columns(input_column),
+                    keep=listed(keep),
+                    outputs=listed(outputs),
                     rows_per_part=rows_per_part,
                     in_flight=in_flight,
                     limit=limit,
@@ -175,20 +169,6 @@ def _stand_back(nice: int) -> None:
     """Let replicas and whoever else is on this machine go first; Windows knows no such thing."""
     if hasattr(os, "nice"):
         os.nice(nice)
-
-
-def _input_columns(given: Sequence[str]) -> dict[str, list[str]] | None:
-    found = {}
-    for text in given:
-        name, equals, columns = text.partition("=")
-        if not (equals and name and columns):
-            raise typer.BadParameter("--input-column is INPUT=COLUMN,COLUMN, such as x=age,height")
-        found[name] = _listed(columns)
-    return found or None
-
-
-def _listed(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _teller(bars: Bars, model: str) -> Callable[[BatchProgress], None]:

@@ -9,7 +9,8 @@ import typer
 
 from headrace.cli import output
 from headrace.cli.command import Cli, command
-from headrace.cli.error_report import printable
+from headrace.cli.error_report import EXIT_REFUSED, printable
+from headrace.cli.table_options import listed
 
 if TYPE_CHECKING:
     from headrace.lifecycle.masking import DatasetMasks, GroupSizes
@@ -93,7 +94,7 @@ async def mask(
     told = {"output": str(target), "columns": masks.counts, "dropped": sorted(masks.dropped)}
     cli.show(told | ({"groups": groups} if groups else {}), lambda: _lines(target, masks, groups))
     if groups is not None and groups.rows_below:
-        raise typer.Exit(1)
+        raise typer.Exit(EXIT_REFUSED)
 
 
 def _masks(rules: list[str], masks_file: Path | None, key_file: Path | None) -> DatasetMasks:
@@ -109,7 +110,7 @@ def _masks(rules: list[str], masks_file: Path | None, key_file: Path | None) -> 
 def _groups(table: TableSource, identifying: str, min_group: int) -> GroupSizes | None:
     from headrace.lifecycle.masking import group_sizes
 
-    columns = [name.strip() for name in identifying.split(",") if name.strip()]
+    columns = listed(identifying)
     if not columns:
         return None
     return group_sizes(table.chunks(_ROWS_AT_A_TIME), columns, min_group)

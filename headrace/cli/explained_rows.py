@@ -33,7 +33,7 @@ class Question:
     text: str | None
     data: Path | None
     row: int
-    without: Sequence[str]
+    ignored: Sequence[str]
     baseline: str
     preprocess: Preprocess
 
@@ -164,10 +164,10 @@ def _read(found: Version, path: Path, question: Question) -> Table:
 
     source = open_table(path)
     outputs = {spec.name for spec in found.signature.outputs}
-    unknown = [name for name in question.without if name not in source.columns]
+    unknown = [name for name in question.ignored if name not in source.columns]
     if unknown:
         raise typer.BadParameter(
-            f"--without {unknown[0]}: {path} has the columns {', '.join(source.columns)}"
+            f"--ignore {unknown[0]}: {path} has the columns {', '.join(source.columns)}"
         )
-    fitting = fit(found.signature, source.columns, without={*question.without, *outputs})
+    fitting = fit(found.signature, source.columns, without={*question.ignored, *outputs})
     return fitting.tensors(read_all(source, max(SAMPLE_ROWS, question.row))), fitting

@@ -12,7 +12,7 @@ import typer
 from headrace.cli import output
 from headrace.cli.error_report import printable
 from headrace.cli.explained_rows import names_of
-from headrace.cli.shown_explanations import SHOWN, attach_all, write_whole
+from headrace.cli.shown_explanations import SHOWN
 
 if TYPE_CHECKING:
     from headrace.client import AsyncClient, Version
@@ -24,9 +24,9 @@ class SampleQuestion:
     """What the arguments say of the sample."""
 
     data: Path | None
-    rows: int
+    limit: int
     target: str
-    without: tuple[str, ...]
+    ignored: tuple[str, ...]
     output: str
     column: str
     methods: tuple[str, ...]
@@ -58,10 +58,10 @@ async def explained_sample(
     source = open_table(question.check())
     outputs = {spec.name for spec in version.signature.outputs}
     target = {question.target} - {""}
-    if not {*target, *question.without} <= {*source.columns}:
+    if not {*target, *question.ignored} <= {*source.columns}:
         raise typer.BadParameter(f"{source.name} has the columns {', '.join(source.columns)}")
-    fitting = fit(version.signature, source.columns, without={*question.without, *target, *outputs})
-    rows = _evenly(source, question.rows)
+    fitting = fit(version.signature, source.columns, without={*question.ignored, *target, *outputs})
+    rows = _evenly(source, question.limit)
     sample = fitting.tensors(rows)
     predictor = served_predictor(client, version)
     found = await explain_sample(
@@ -124,30 +124,3 @@ def _row(found: SampleExplanation, place: int) -> list[object]:
     if len(found.by_class) > 1:
         cells += [f"{values[place]:.4g}" for values in found.by_class.values()]
     return cells
-
-
-async def keep_sample(
-    client: AsyncClient,
-    found: SampleExplanation,
-    png: Path | None,
-    html: Path | None,
-    *,
-    store: bool,
-) -> None:
-    """Write the files that were asked for, and keep them with the version as `explanation/global.…`."""
-    if not (png or html or store):
-        return
-    import msgspec
-
-    from headrace.lifecycle.explanation.html_report import sample_report
-    from headrace.lifecycle.explanation.plots import plot_sample
-
-    drawn = plot_sample(found)
-    page = sample_report(found, drawn).encode()
-    for path, content in ((png, drawn), (html, page)):
-        if path is not None:
-            write_whole(path, content)
-    if store:
-        document = msgspec.json.encode(found.document())
-        files = {"png": drawn, "html": page, "json": document}
-        await attach_all(client, found.model, found.version, "global", files)

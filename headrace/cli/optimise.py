@@ -15,8 +15,11 @@ import typer
 
 from headrace.cli import output
 from headrace.cli.command import Cli, command
-from headrace.cli.named_versions import VersionName, named
+from headrace.cli.error_report import EXIT_REFUSED
+from headrace.cli.evaluation_options import Classes, GroupBy, Positive
+from headrace.cli.named_versions import OfVersion, VersionName, named
 from headrace.cli.progress_bars import progress_bars
+from headrace.cli.table_options import listed
 
 if TYPE_CHECKING:
     from headrace.client import AsyncClient
@@ -49,20 +52,6 @@ Target = Annotated[
 MetricOption = Annotated[str, typer.Option(help=_METRICS)]
 TaskOption = Annotated[
     str, typer.Option("--task", help="Of the target, as evaluate has it; found from its values.")
-]
-Classes = Annotated[
-    str,
-    typer.Option(
-        metavar="A,B,C", help="What the output's columns are called, where no labels.txt says it."
-    ),
-]
-Positive = Annotated[
-    str,
-    typer.Option(metavar="CLASS", help="Of two classes the one that is looked for; the second."),
-]
-GroupBy = Annotated[
-    str,
-    typer.Option(metavar="COLUMN", help="Rows of one value are ranked, or resampled, together."),
 ]
 Answer = Annotated[
     str, typer.Option("--output", help="Which output is the answer, where there are several.")
@@ -98,7 +87,7 @@ Seconds = Annotated[
 MeasureSeconds = Annotated[
     float, typer.Option(min=0, help="So long all of them take turns; 0: 2 s for each.")
 ]
-Rows = Annotated[int, typer.Option(min=1, help="So many rows of the data at most.")]
+Limit = Annotated[int, typer.Option(min=1, help="Only the first rows of --data.")]
 Local = Annotated[
     bool,
     typer.Option(
@@ -128,7 +117,7 @@ async def optimise(
     name: VersionName,
     data: Data,
     method: MethodNames = None,
-    version: Annotated[int | None, typer.Option(min=1, help="Its number.")] = None,
+    version: OfVersion = "",
     target: Target = "",
     metric: MetricOption = "",
     task: TaskOption = "",
@@ -143,7 +132,7 @@ async def optimise(
     keep_batching: KeepBatching = None,
     seconds: Seconds = 120.0,
     measure_seconds: MeasureSeconds = 0.0,
-    rows: Rows = 2000,
+    limit: Limit = 2000,
     local: Local = False,
     keep_candidates: Keep = None,
     push: Push = True,
@@ -165,7 +154,7 @@ async def optimise(
         metric=metric,
         task=Task(_one_of(task, Task, "--task")) if task else None,
         output=answer,
-        classes=tuple(filter(None, classes.split(","))),
+        classes=listed(classes),
         positive=positive,
         group_by=group_by,
         allowed=Allowed(max_loss, max_output_difference, sure),
@@ -173,7 +162,7 @@ async def optimise(
         keep_batching=keep_batching,
         seconds=seconds,
         measure_seconds=measure_seconds,
-        most_rows=rows,
+        most_rows=limit,
         through_server=not local,
         keep_candidates=keep_candidates,
         push=push,
@@ -188,20 +177,20 @@ async def optimise(
         await asyncio.to_thread(write_report, found, report)
     cli.show(found.document(), lambda: _views(found, report))
     if found.chosen is None:
-        raise typer.Exit(1)
+        raise typer.Exit(EXIT_REFUSED)
 
 
 async def _optimised(
     cli: Cli,
     client: AsyncClient,
     name: str,
-    version: int | None,
+    version: str,
     data: Path,
     wishes: Wishes,
 ) -> Optimisation:
     from headrace.lifecycle.optimisation import optimise
 
-    model, number = (name, version) if version is not None else await named(client, name)
+    model, number = await named(client, name, version)
     with progress_bars(cli) as bars, _ended_by_sigterm():
         return await optimise(client, model, number, data, wishes, told=bars)
 

@@ -10,7 +10,7 @@ import typer
 
 from headrace.cli import output
 from headrace.cli.command import Cli, command
-from headrace.cli.error_report import printable
+from headrace.cli.error_report import EXIT_REFUSED, printable
 
 if TYPE_CHECKING:
     from headrace.lifecycle.retraining.journal import Event, Journal, Run
@@ -85,7 +85,7 @@ async def retrain(
             run = await work.run("asked for")
     cli.show(_run(run), lambda: _ended(run))
     if run.ended is None or run.ended.outcome is not Outcome.PROMOTED:
-        raise typer.Exit(1)
+        raise typer.Exit(EXIT_REFUSED)
 
 
 def _checked(file: Path, model: str) -> str:

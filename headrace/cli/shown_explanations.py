@@ -1,20 +1,16 @@
-"""Shows explanations on a terminal, writes them to files, and keeps them with versions."""
+"""Shows explanations on a terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headrace.cli import output
 from headrace.cli.error_report import printable
 
 if TYPE_CHECKING:
-    from headrace.client import AsyncClient
     from headrace.lifecycle.explanation import Attribution, Explanation
 
 SHOWN = 20
-_MEDIA_TYPES = {"html": "text/html", "png": "image/png", "json": "application/json"}
 
 
 def explanation_lines(found: Explanation) -> list[Any]:
@@ -117,45 +113,3 @@ def _style(share: float) -> str:
         return ""
     colour = "blue" if share > 0 else "dark_orange3"
     return f"bold white on {colour}" if abs(share) > 0.5 else colour
-
-
-def write_files(
-    found: Explanation, png: Path | None, html: Path | None, *, plotted: bool
-) -> dict[str, bytes]:
-    """Write what was asked for; the files' bytes by their endings. `plotted`: make them all."""
-    import msgspec
-
-    from headrace.lifecycle.explanation.html_report import html_report
-    from headrace.lifecycle.explanation.plots import plot
-
-    files: dict[str, bytes] = {}
-    if png or html or plotted:
-        files["png"] = plot(found)
-        files["html"] = html_report(found, files["png"]).encode()
-        files["json"] = msgspec.json.encode(found.document())
-    for path, ending in ((png, "png"), (html, "html")):
-        if path is not None:
-            write_whole(path, files[ending])
-    return files
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that is there as a whole, or as it was before."""
-    beside = path.with_name(f".{path.name}.part")
-    beside.write_bytes(content)
-    beside.replace(path)
-
-
-async def store(client: AsyncClient, found: Explanation, files: Mapping[str, bytes]) -> None:
-    """Keep the files with the version: `explanation/row.html`, `image.html`, `text.html`, and so on."""
-    kind = "image" if found.grid else "text" if found.text is not None else "row"
-    await attach_all(client, found.model, found.version, kind, files)
-
-
-async def attach_all(
-    client: AsyncClient, model: str, version: int, kind: str, files: Mapping[str, bytes]
-) -> None:
-    """Attach files as `explanation/KIND.ENDING`, in the place of those before."""
-    for ending, content in files.items():
-        path = f"explanation/{kind}.{ending}"
-        await client.attach(model, version, path, content, media_type=_MEDIA_TYPES[ending])

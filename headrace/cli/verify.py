@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headrace.cli.arguments import ModelName
 from headrace.cli.command import Cli, command
-from headrace.cli.pull import VersionNumber, chosen
+from headrace.cli.named_versions import OfVersion, VersionName, named
 
 if TYPE_CHECKING:
     from headrace.artifacts.signature_policy import SignaturePolicy
@@ -26,8 +25,8 @@ def _file(text: str) -> object:
 
 async def verify(
     cli: Cli,
-    name: ModelName,
-    version: VersionNumber = None,
+    name: VersionName,
+    version: OfVersion = "",
     public_key: Annotated[
         list[Path] | None, _file("A key that is trusted (PEM). May be repeated.")
     ] = None,
@@ -48,13 +47,13 @@ async def verify(
     signatures.require_library()
     rules = _policy(policy, keys, authorities)
     async with cli.client() as client:
-        number = await chosen(client, name, version)
-        found = await client.version(name, number)
+        model, number = await named(client, name, version)
+        found = await client.version(model, number)
     files = {file.path: file.sha256 for file in found.files}
-    said = rules.check(name, found.signature_bundle, files) or "not signed, as the policy allows"
-    facts = {"model": name, "version": number, "digest": found.digest, "verified": said}
+    said = rules.check(model, found.signature_bundle, files) or "not signed, as the policy allows"
+    facts = {"model": model, "version": number, "digest": found.digest, "verified": said}
     count = "1 file" if len(files) == 1 else f"{len(files)} files"
-    cli.show(facts, lambda: f"version {number} of {name}: {said} ({count})")
+    cli.show(facts, lambda: f"version {number} of {model}: {said} ({count})")
 
 
 def _policy(policy: Path | None, keys: list[Path], authorities: list[Path]) -> SignaturePolicy:

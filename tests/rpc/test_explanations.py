@@ -134,14 +134,14 @@ async def _refused_at_zero(client: AsyncClient) -> None:
 
 async def _by_commands(run: Scene, folder: Path) -> None:
     path = table(folder / "rows.csv")
-    asked = ("credit", "--data", str(path), "--without", "paid", "--row", "7")
+    asked = ("credit", "--data", str(path), "--ignore", "paid", "--row", "7")
     ended = await run(*asked, "--json", "--method", "shapley", "--baseline", "mean")
     document = json.loads(ended.output)
     assert list(NAMES) == [each["name"] for each in document["features"]]
     here, means = ROWS[6], ROWS.mean(axis=0)
     expected = (here - means) * [2, 1, -3]
     np.testing.assert_allclose(document["methods"]["shapley"]["values"], expected, atol=1e-3)
-    shown = await run(*asked, "--html", "why.html", "--png", "why.png", "--store")
+    shown = await run(*asked, "--report", "why.html", "--png", "why.png", "--store")
     assert 0 == shown.status, shown.error
     assert "asks at most" in shown.error
     assert "income" in shown.output
@@ -150,8 +150,18 @@ async def _by_commands(run: Scene, folder: Path) -> None:
     kept = await run.client.attachment("credit", 1, "explanation/row.html")
     assert (folder / "why.html").read_bytes() == kept
     whole = await run(
-        *("credit", "--global", "--data", str(path), "--target", "paid", "--rows", "40", "--store"),
-        *("--json", "--html", "global.html"),
+        *(
+            "credit",
+            "--global",
+            "--data",
+            str(path),
+            "--target",
+            "paid",
+            "--limit",
+            "40",
+            "--store",
+        ),
+        *("--json", "--report", "global.html"),
     )
     told = json.loads(whole.output)
     assert "debt" == told["features"][0]["name"]
@@ -183,9 +193,9 @@ async def _of_an_image(run: Scene, folder: Path) -> None:
 async def _wrong_arguments(run: Scene, folder: Path) -> None:
     wrong = {
         ("credit", "[1, 2, 3]", "--baseline", "nowhere.csv"): "--baseline is zeros, mean",
-        ("credit", "--data", "rows.csv", "--row", "900", "--without", "paid"): "no row 900",
-        ("credit", "--data", "rows.csv", "--without", "paid", "--max-rows", "3"): "may ask 3",
-        ("credit", "--data", "rows.csv", "--without", "sex"): "has the columns age",
+        ("credit", "--data", "rows.csv", "--row", "900", "--ignore", "paid"): "no row 900",
+        ("credit", "--data", "rows.csv", "--ignore", "paid", "--max-rows", "3"): "may ask 3",
+        ("credit", "--data", "rows.csv", "--ignore", "sex"): "has the columns age",
         ("credit", "--global"): "takes the rows of --data",
         ("credit", "--text", "hello"): "one input of texts",
         ("credit", "[1, 2, 3]", "--class", "cat"): "no class 'cat'",
