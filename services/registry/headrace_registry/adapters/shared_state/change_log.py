@@ -31,6 +31,7 @@ from headrace_registry.domain.catalog_store import (
     LogFacts,
 )
 from headrace_registry.domain.decisions.decision import Decision
+from headrace_registry.domain.history.log_budget import LogBudget
 from headrace_registry.domain.history.watches import Older
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,8 @@ REQUEST_TTL_SECONDS = 24 * 3600
 """A repeated create within a day answers as the first did: the contract says so."""
 CHANGES_KEPT = 10_000
 """About so many changes can be watched from; who is further behind starts again from a snapshot."""
+BYTES_KEPT = 64 << 20
+"""They take about so much memory of the server at most; the usual 10,000 take 17 MB."""
 _DURABLE_MILLISECONDS = 2000
 """Below the connection's time limit; an fsync every second needs up to one."""
 _READ_COUNT = 128
@@ -102,12 +105,18 @@ class _StoredResult:
 class RedisChangeLog:
     """The change log of one namespace. Several registries may write it: the revision says who was first."""
 
-    def __init__(self, redis: Redis, keys: Keys, changes_kept: int = CHANGES_KEPT) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        keys: Keys,
+        changes_kept: int = CHANGES_KEPT,
+        bytes_kept: int = BYTES_KEPT,
+    ) -> None:
         self.kept_for: Callable[[int, int], int] = lambda _, usual: usual
         """How many changes stay when the log comes to a revision, given how many usually do."""
         self._redis = redis
         self._keys = keys
-        self._changes_kept = changes_kept
+        self._budget = LogBudget(changes_kept, bytes_kept)
         self._examined = False
         self.durable = Point()
         """How far this process knows the changes to be on disk."""
@@ -224,7 +233,7 @@ class RedisChangeLog:
         names += [keys.change_hash, keys.request(creation.request_id if creation else "")]
         names += [keys.counts, keys.schema, *(keys.collection(each.name) for each in further)]
         arguments: list[bytes | str | int] = [change.revision, CHANGE_FIELD, entry]
-        kept = self.kept_for(change.revision, self._changes_kept)
+        kept = self.kept_for(change.revision, self._budget.kept_with(len(entry)))
         arguments += [kept, after.hash, made]
         arguments += [REQUEST_TTL_SECONDS, len(writes), point.epoch, point.hash, SCHEMA]
         arguments += [each.name for each in further]
