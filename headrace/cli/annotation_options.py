@@ -233,7 +233,7 @@ def _from_file(file: Path | None) -> Iterator[Metric]:
             yield from (Metric(name, float(value)) for name, value in found.items())
         else:
             yield from msgspec.convert(found, list[Metric])
-    except (ValueError, TypeError, msgspec.ValidationError) as error:
+    except (ValueError, TypeError, RecursionError, msgspec.ValidationError) as error:
         raise typer.BadParameter(
             f'{file} has no metrics: it must be {{"accuracy": 0.97}}, or a list of objects with name and '
             f"value, and what else is known ({error})"

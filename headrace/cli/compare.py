@@ -257,7 +257,7 @@ def _schema_check(path: Path | None) -> Check | None:
     try:
         schema = json.loads(read_text(path))
         validator = jsonschema_rs.validator_for(schema)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise typer.BadParameter(f"{path} is not a JSON schema: {error}") from error
 
     def fits(text: str) -> bool:

@@ -13,6 +13,7 @@ import typer
 
 from headrace.cli import images
 from headrace.cli.images import Preprocess
+from headrace.cli.sample_files import whole_arrays
 from headrace.datatype_names import Datatype
 
 if TYPE_CHECKING:
@@ -148,8 +149,9 @@ def _read(given: Given, *, text: bool = False) -> Any:
 def _arrays(path: Path) -> Any:
     import numpy as np
 
-    loaded = np.load(path, allow_pickle=False)
-    return dict(loaded) if path.suffix == ".npz" else loaded
+    with whole_arrays():
+        loaded = np.load(path, allow_pickle=False)
+        return dict(loaded) if path.suffix == ".npz" else loaded
 
 
 def _json_or_text(value: str, *, text: bool) -> Any:
@@ -157,7 +159,7 @@ def _json_or_text(value: str, *, text: bool) -> Any:
         return _json(value, value)
     try:
         found = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return value
     return found if isinstance(found, str | list) else value
 
@@ -165,7 +167,7 @@ def _json_or_text(value: str, *, text: bool) -> Any:
 def _json(text: str, where: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         if text == where and _is_file(text):
             raise typer.BadParameter(f"{text!r} is a file: write @{text}") from error
         raise typer.BadParameter(

@@ -56,7 +56,7 @@ def _objects(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
                 continue
             try:
                 found = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise typer.BadParameter(f"{path}, line {number} is no JSON: {error}") from error
             if not isinstance(found, dict):
                 raise typer.BadParameter(f"{path}, line {number} is no JSON object")

@@ -41,7 +41,7 @@ def _prompts(path: Path, *, chats: bool) -> Iterator[Asked]:
             continue
         try:
             yield _of_object(json.loads(line))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise typer.BadParameter(f"{path}, line {number}: {error}") from error
 
 

@@ -272,7 +272,7 @@ def read_config(path: Path, source: Path) -> Config:
         return _from_triton(path, source)
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise typer.BadParameter(f"{path} is not JSON: {error}") from error
     if not isinstance(config, dict):
         raise typer.BadParameter(f'{path} is not a JSON object such as {{"instances": 2}}')

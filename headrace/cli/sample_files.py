@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ def read_samples(path: Path) -> Mapping[str, Any]:
         raise typer.BadParameter(f"{path} is none of {FORMS}")
     try:
         return reader(path)
-    except (OSError, ValueError, csv.Error) as error:
+    except (OSError, ValueError, OverflowError, RecursionError, csv.Error) as error:
         raise typer.BadParameter(f"cannot read {path}: {error}") from error
 
 
@@ -43,15 +44,22 @@ def _csv(path: Path) -> Mapping[str, Any]:
 
 
 def _npz(path: Path) -> Mapping[str, Any]:
-    import zipfile
-
     import numpy as np
 
+    with whole_arrays(), np.load(path, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+@contextmanager
+def whole_arrays() -> Iterator[None]:
+    """Tell of arrays that are damaged, or claim more than there is, by a ValueError."""
+    import zipfile
+    import zlib
+
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except (zipfile.BadZipFile, AttributeError) as error:
-        raise ValueError("it is no .npz") from error
+        yield
+    except (zipfile.BadZipFile, zlib.error, AttributeError, EOFError, MemoryError) as error:
+        raise ValueError(f"its arrays cannot be read: {error}") from error
 
 
 def _json(path: Path) -> Mapping[str, Any]:

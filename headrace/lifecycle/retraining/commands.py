@@ -43,8 +43,10 @@ async def run_command(
             )
         except OSError as error:
             raise _failed(f"{command[0]!r} cannot be run: {error.strerror or error}") from error
-    log.with_suffix(".pid").write_text(f"{process.pid} {psutil.Process(process.pid).create_time()}")
     try:
+        with suppress(psutil.NoSuchProcess):  # it has ended already
+            began = psutil.Process(process.pid).create_time()
+            log.with_suffix(".pid").write_text(f"{process.pid} {began}")
         async with asyncio.timeout(timeout_seconds):
             status = await process.wait()
     except TimeoutError:

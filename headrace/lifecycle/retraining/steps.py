@@ -274,7 +274,7 @@ def _told(path: Path) -> Mapping[str, Any]:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise errors.FailedPrecondition("TRAINING_FAILED", f"{path} is no JSON: {error}") from error
     if not isinstance(found, dict):
         raise errors.FailedPrecondition("TRAINING_FAILED", f"{path} holds no JSON object")
