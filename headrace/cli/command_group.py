@@ -16,64 +16,86 @@ if TYPE_CHECKING:
     Command = Any
     """Typer has no public name for what it makes of a function in all its versions."""
 
-MODULES: Mapping[str, str] = {
-    "serve": "serve",
-    "serve-folder": "serve_folder",
-    "up": "up",
-    "gateway": "gateway",
-    "push": "push",
-    "models": "models",
-    "model": "model",
-    "versions": "versions",
-    "annotate": "annotate",
-    "card": "card",
-    "diff": "diff",
-    "lineage": "lineage",
-    "status": "status",
-    "alias": "alias",
-    "route": "route",
-    "gate": "gate",
-    "reference": "reference",
-    "optimise": "optimise",
-    "infer": "infer",
-    "batch": "batch",
-    "explain": "explain",
-    "chat": "chat",
-    "generate": "generate",
-    "embed": "embed",
-    "rerank": "rerank",
-    "compare": "compare",
-    "evaluate": "evaluate",
-    "replay": "replay",
-    "top": "top",
-    "cost": "cost",
-    "drift": "drift",
-    "quality": "quality",
-    "label": "label",
-    "alerts": "alerts",
-    "slo": "slo",
-    "apply": "apply",
-    "watch": "watch",
-    "audit": "audit",
-    "retrain": "retrain",
-    "dataset": "dataset",
-    "pull": "pull",
-    "verify": "verify",
-    "delete": "delete",
-    "certs": "certs",
-    "keys": "keys",
-    "roles": "roles",
-    "grant": "grants",
-    "revoke": "grants",
-    "grants": "grants",
-    "whoami": "whoami",
-    "login": "login",
-    "profile": "profile",
-    "import": "importing",
-    "export-config": "export_config",
-    "redis-acl": "redis_acl",
+PANELS: Mapping[str, Mapping[str, str]] = {
+    "Serve": {
+        "serve": "serve",
+        "serve-folder": "serve_folder",
+        "up": "up",
+        "gateway": "gateway",
+    },
+    "Models and versions": {
+        "push": "push",
+        "models": "models",
+        "model": "model",
+        "versions": "versions",
+        "status": "status",
+        "annotate": "annotate",
+        "card": "card",
+        "diff": "diff",
+        "lineage": "lineage",
+        "pull": "pull",
+        "verify": "verify",
+        "delete": "delete",
+    },
+    "Where requests go": {
+        "alias": "alias",
+        "route": "route",
+        "gate": "gate",
+        "apply": "apply",
+    },
+    "Ask": {
+        "infer": "infer",
+        "batch": "batch",
+        "explain": "explain",
+        "chat": "chat",
+        "generate": "generate",
+        "embed": "embed",
+        "rerank": "rerank",
+    },
+    "Evaluate and improve": {
+        "evaluate": "evaluate",
+        "compare": "compare",
+        "replay": "replay",
+        "optimise": "optimise",
+        "retrain": "retrain",
+        "dataset": "dataset",
+    },
+    "Watch": {
+        "top": "top",
+        "cost": "cost",
+        "reference": "reference",
+        "drift": "drift",
+        "quality": "quality",
+        "label": "label",
+        "alerts": "alerts",
+        "slo": "slo",
+        "watch": "watch",
+        "audit": "audit",
+    },
+    "Access": {
+        "certs": "certs",
+        "keys": "keys",
+        "roles": "roles",
+        "grant": "grants",
+        "revoke": "grants",
+        "grants": "grants",
+        "whoami": "whoami",
+        "login": "login",
+        "profile": "profile",
+    },
+    "Other servers": {
+        "import": "importing",
+        "export-config": "export_config",
+        "redis-acl": "redis_acl",
+    },
 }
-"""The module of each command in this package, in the order of the help."""
+"""The module of each command in this package, by what it is for, in the order of the help."""
+
+MODULES: Mapping[str, str] = {
+    name: module for commands in PANELS.values() for name, module in commands.items()
+}
+
+_PANEL_OF = {name: panel for panel, commands in PANELS.items() for name in commands}
 
 
 class CommandGroup(TyperGroup):
@@ -117,4 +139,6 @@ def _made(name: str, module: str) -> Command:
     app.callback()(lambda: None)  # makes Typer build a group though there is one command
     import_module(f"headrace.cli.{module}").register(app)
     group: Any = get_command(app)
-    return group.commands[name]
+    made = group.commands[name]
+    made.rich_help_panel = _PANEL_OF[name]
+    return made

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from headrace.cli import app
-from headrace.cli.command_group import MODULES
+from headrace.cli.command_group import MODULES, PANELS
 from headrace.cli.synonyms import ADVICE, SYNONYMS
 
 NEVER_FOR_HELP = {"grpc", "google", "numpy", "ml_dtypes", "onnx", "onnxruntime", "redis", "aiohttp"}
@@ -36,6 +36,18 @@ def test_help_imports_nothing_heavy() -> None:
 
     assert set() == imported & NEVER_FOR_HELP
     assert "typer" in imported
+
+
+def test_the_help_has_commands_by_what_they_are_for(capsys: pytest.CaptureFixture[str]) -> None:
+    """A panel each, with its commands in their order."""
+    assert app.run(["--help"]) == 0
+    shown = capsys.readouterr().out
+    places = [shown.index(f"─ {panel} ─") for panel in PANELS]
+    assert sorted(places) == places
+    ends = [*places[1:], len(shown)]
+    for (panel, commands), start, end in zip(PANELS.items(), places, ends, strict=True):
+        lines = [line.split(" ")[1] for line in shown[start:end].splitlines() if "│ " in line]
+        assert list(commands) == list(filter(None, lines)), panel
 
 
 def test_commands_of_the_catalog_import_no_arrays() -> None:
