@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import inspect
 import textwrap
 from collections.abc import Callable, Iterator
@@ -32,12 +33,13 @@ def lines() -> Iterator[str]:
     yield INTRODUCTION
     yield "## Methods"
     for name, method in _methods():
-        yield from ("", f"### {name}", "", "```python", _signature(name, method), "```", "")
+        shown = signature_of(name, method, first=1)
+        yield from ("", f"### {name}", "", "```python", shown, "```", "")
         yield _text(method)
     yield from ("", "## What methods hand out")
     for cls in _resources():
         yield from ("", f"### {cls.__name__}", "", _text(cls), "")
-        yield from _fields(cls)
+        yield from fields_of(cls)
 
 
 def _methods() -> Iterator[tuple[str, Method]]:
@@ -47,8 +49,9 @@ def _methods() -> Iterator[tuple[str, Method]]:
             yield name, member
 
 
-def _signature(name: str, method: Method) -> str:
-    parameters = list(inspect.signature(method).parameters.values())[1:]
+def signature_of(name: str, method: Method, first: int = 0) -> str:
+    """The signature of a function, from its `first` parameter on: a method's 1 is behind `self`."""
+    parameters = list(inspect.signature(method).parameters.values())[first:]
     shown, keyword_only = list[str](), False
     for parameter in parameters:
         if parameter.kind is parameter.KEYWORD_ONLY and not keyword_only:
@@ -63,8 +66,17 @@ def _signature(name: str, method: Method) -> str:
 
 
 def _parameter(parameter: inspect.Parameter) -> str:
-    default = "" if parameter.default is parameter.empty else f" = {parameter.default!r}"
+    default = "" if parameter.default is parameter.empty else f" = {_shown(parameter.default)}"
     return f"{parameter.name}: {parameter.annotation}{default}"
+
+
+def _shown(default: object) -> str:
+    """A default as one would write it; a function that does nothing is `...`."""
+    if inspect.isfunction(default):
+        return "..."
+    if isinstance(default, enum.Enum):
+        return f"{type(default).__name__}.{default.name}"
+    return f"{type(default).__name__}()" if dataclasses.is_dataclass(default) else repr(default)
 
 
 def _resources() -> Iterator[type[object]]:
@@ -75,7 +87,7 @@ def _resources() -> Iterator[type[object]]:
             yield cls
 
 
-def _fields(cls: type[object]) -> Iterator[str]:
+def fields_of(cls: type[object]) -> Iterator[str]:
     """The fields, then the properties, with their types."""
     assert dataclasses.is_dataclass(cls)
     shown = [one for one in dataclasses.fields(cls) if not one.name.startswith("_")]

@@ -1,4 +1,4 @@
-"""Write docs/reference/ from the code: the command line and the Python client; --check: only compare.
+"""Write docs/reference/ from the code: command line, Python client, lifecycle; --check: only compare.
 
 What a command or a method is for is its help text or its docstring, so the pages and `--help` say the same.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from scripts import reference_cli, reference_client
+from scripts import reference_cli, reference_client, reference_lifecycle
 
 FOLDER = Path(__file__).parents[1] / "docs" / "reference"
 NOTE = "<!-- Written by `make pages` from the code: change that. -->"
@@ -29,7 +29,11 @@ def main(arguments: list[str]) -> int:
 
 def pages() -> dict[str, str]:
     """The pages as the code has them, by file name."""
-    written = {"cli.md": reference_cli.lines(), "client.md": reference_client.lines()}
+    written = {
+        "cli.md": reference_cli.lines(),
+        "client.md": reference_client.lines(),
+        "lifecycle.md": reference_lifecycle.lines(),
+    }
     return {name: "\n".join([NOTE, "", *lines]) + "\n" for name, lines in written.items()}
 
 
