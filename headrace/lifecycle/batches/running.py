@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from headrace.errors import InvalidArgument
 from headrace.images import Preprocess
@@ -32,6 +33,7 @@ from headrace.lifecycle.batches.plan import ROWS_PER_PART, BatchPlan, OnError, c
 from headrace.lifecycle.batches.predictors import REPLICAS, predictor_for
 from headrace.lifecycle.predictors.served import IN_FLIGHT
 from headrace.lifecycle.tables import Fitting, TableSource, fit, open_table
+from headrace.lifecycle.threads import to_its_end
 from headrace.state.records import Signature, TensorSpec
 
 if TYPE_CHECKING:
@@ -257,10 +259,8 @@ class BatchRun:
         return report
 
     async def _keep(self, part: FinishedPart) -> None:
-        await _to_its_end(
-            asyncio.to_thread(
-                self._journal.keep, part.index, part.rows, part.failed, part.mark, part.write
-            )
+        await to_its_end(
+            partial(self._journal.keep, part.index, part.rows, part.failed, part.mark, part.write)
         )
         room = _SHOWN_REFUSALS - len(self._refusals)
         self._refusals += part.refusals[: max(0, room)]
@@ -270,16 +270,6 @@ class BatchRun:
         parts = self._journal.parts.values()
         failed = sum(part.failed for part in parts)
         self._on_progress(BatchProgress(self._journal.found, failed, self._total))
-
-
-async def _to_its_end(writing: Coroutine[Any, Any, None]) -> None:
-    """Let a thread finish what it writes, though whoever waits is cancelled, while the journal is held."""
-    task = asyncio.ensure_future(writing)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
 
 
 def gather(journal: Journal, output: Path) -> None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ from headrace.lifecycle.optimisation.methods import AUTO, Chain, chain_name, cha
 from headrace.lifecycle.optimisation.optimisation import Optimisation
 from headrace.lifecycle.optimisation.publishing import publish
 from headrace.lifecycle.optimisation.samples import MOST_ROWS, Sample, read_sample
+from headrace.lifecycle.threads import to_its_end
 from headrace.state.annotation_records import Metric
 from headrace.state.language_records import VersionKind
 
@@ -217,11 +219,10 @@ async def _candidates(
                 return found, list(chains[place:])
             name = chain_name(chain)
             told(f"making {name}")
-            found.append(
-                await asyncio.to_thread(
-                    make_candidate, chain, parent, judge, wishes.allowed, folder / name, has_time
-                )
+            making = partial(
+                make_candidate, chain, parent, judge, wishes.allowed, folder / name, has_time
             )
+            found.append(await to_its_end(making, ended.set))
     finally:
         ended.set()  # a search in its thread goes no further
     return found, []

@@ -17,6 +17,7 @@ import numpy as np
 from headrace.errors import Internal
 from headrace.lifecycle.optimisation.measuring.costs import Cost, Turns
 from headrace.lifecycle.predictors.predictor import Tensors
+from headrace.lifecycle.threads import to_its_end
 
 _TURN_SECONDS = 0.2
 _ROUNDS = 3
@@ -38,7 +39,7 @@ async def measure_local(
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="headrace-optimise-")))
         kept = folder / "rows.npz"
-        await asyncio.to_thread(lambda: np.savez(kept, **dict(rows)))  # type: ignore[arg-type]  # arrays by name
+        await to_its_end(lambda: np.savez(kept, **dict(rows)))  # type: ignore[arg-type]  # arrays by name
         children = [
             await stack.enter_async_context(_open_child(graph, kept, count))
             for graph, count in graphs
