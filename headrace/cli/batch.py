@@ -107,6 +107,25 @@ async def batch(
         bool,
         typer.Option("--through-replicas", help="With --ray: have its actors ask the replicas."),
     ] = False,
+    max_tokens: Annotated[
+        int, typer.Option(min=1, help="The most tokens of a generated answer.")
+    ] = 256,
+    temperature: Annotated[
+        float, typer.Option(min=0, max=2, help="0 takes the most probable tokens.")
+    ] = 0.0,
+    seed: Annotated[int, typer.Option(min=0, help="Of answers at other temperatures.")] = 0,
+    system: Annotated[
+        str, typer.Option(help="What generated answers are to be: the turn before each prompt.")
+    ] = "",
+    json_schema: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="Generated answers are JSON that this schema allows."
+        ),
+    ] = None,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Go on from prompts without the version's chat template.")
+    ] = False,
     nice: Annotated[
         int,
         typer.Option(
@@ -122,7 +141,7 @@ async def batch(
     written twice and none is missing. Rows that the version refuses say why in the column _error, and make
     the exit status 1.
     """
-    from headrace.lifecycle.batches import run_batch
+    from headrace.lifecycle.batches import TextOptions, run_batch
 
     if local_session and (ray or through_replicas):
         raise typer.BadParameter("--local-session goes with neither --ray nor --through-replicas")
@@ -155,6 +174,14 @@ async def batch(
                     restart=restart,
                     through=through,
                     ray=ray,
+                    texts=TextOptions(
+                        max_tokens,
+                        temperature,
+                        seed,
+                        system,
+                        json_schema.read_text("utf-8") if json_schema else "",
+                        raw,
+                    ),
                     on_progress=_teller(bars, model),
                     on_finished=finished,
                 )

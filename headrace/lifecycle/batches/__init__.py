@@ -2,5 +2,6 @@
 
 from headrace.lifecycle.batches.plan import BatchPlan, OnError
 from headrace.lifecycle.batches.running import BatchProgress, BatchReport, run_batch
+from headrace.lifecycle.batches.texts import TextOptions
 
-__all__ = ["BatchPlan", "BatchProgress", "BatchReport", "OnError", "run_batch"]
+__all__ = ["BatchPlan", "BatchProgress", "BatchReport", "OnError", "TextOptions", "run_batch"]

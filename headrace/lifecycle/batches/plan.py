@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from headrace.errors import FailedPrecondition, InvalidArgument
 from headrace.images import Preprocess
+from headrace.lifecycle.batches.texts import TextOptions
 
 ROWS_PER_PART = 4096
 """The unit that is kept: so many rows are asked for again at most after a kill, for each part under way."""
@@ -42,6 +43,8 @@ class BatchPlan:
     limit: int | None = None
     preprocess: Preprocess = Preprocess.AUTO
     on_error: OnError = OnError.RECORD
+    texts: TextOptions | None = None
+    """How texts are generated, by a version that does."""
     format: int = FORMAT
 
     def document(self) -> dict[str, object]:
@@ -68,6 +71,7 @@ _WORDS = {
     "limit": "the limit of rows",
     "preprocess": "how images become numbers",
     "on_error": "what becomes of refused rows",
+    "texts": "how texts are generated",
     "format": "the format of journals",
 }
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from headrace.lifecycle.batches.answering import PiecewisePredictor
 from headrace.lifecycle.batches.plan import BatchPlan
+from headrace.lifecycle.batches.texts import GeneratingPredictor
 from headrace.lifecycle.predictors import ServedPredictor
 from headrace.lifecycle.predictors.served import PATIENCE_SECONDS
 
@@ -26,6 +27,8 @@ async def predictor_for(
         from headrace.lifecycle.batches.artifacts import session_of
 
         return await session_of(client, version, plan.outputs, threads=threads)
+    if plan.texts is not None:
+        return GeneratingPredictor(client, version, plan.texts, in_flight)
     return ServedPredictor(
         client,
         version,

@@ -17,6 +17,7 @@ from headrace.lifecycle.batches.answering import RowAnswers
 from headrace.lifecycle.batches.outputs import output_form
 from headrace.lifecycle.batches.plan import BatchPlan
 from headrace.lifecycle.batches.predictors import predictor_for
+from headrace.lifecycle.batches.texts import with_rows
 from headrace.lifecycle.tables import Rows, fit, open_table
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class PartWorker:
 
         plan = self._work.plan
         client = AsyncClient(settings=settings)
-        version = await client.version(plan.model, plan.version)
+        version = with_rows(await client.version(plan.model, plan.version))
         if version.digest != plan.version_digest:
             raise errors.FailedPrecondition(
                 "BATCH_CHANGED", f"{plan.model} has another version now"

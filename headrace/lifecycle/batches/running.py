@@ -31,6 +31,7 @@ from headrace.lifecycle.batches.outputs import form_name, output_form
 from headrace.lifecycle.batches.parquet_outputs import FolderOutput
 from headrace.lifecycle.batches.plan import ROWS_PER_PART, BatchPlan, OnError, check_plan
 from headrace.lifecycle.batches.predictors import REPLICAS, predictor_for
+from headrace.lifecycle.batches.texts import TextOptions, text_options, with_rows
 from headrace.lifecycle.predictors.served import IN_FLIGHT
 from headrace.lifecycle.tables import Fitting, TableSource, fit, open_table
 from headrace.lifecycle.threads import to_its_end
@@ -98,6 +99,7 @@ async def run_batch(
     restart: bool = False,
     through: str = REPLICAS,
     ray: str = "",
+    texts: TextOptions | None = None,
     on_progress: Callable[[BatchProgress], None] = lambda _: None,
     on_finished: Callable[[BatchReport], None] = lambda _: None,
 ) -> BatchReport:
@@ -106,14 +108,15 @@ async def run_batch(
     `version` is a number or an alias, the stable one where nothing is said; it is pinned. `inputs` says
     which columns are which inputs, `keep` which columns are written beside the answers. With `through`
     `sessions` ONNX Runtime answers in this process, else the replicas do, when no other requests wait; with
-    `ray`, an address or "local", actors of that Ray do what this process does else.
+    `ray`, an address or "local", actors of that Ray do what this process does else. A version that
+    generates takes a column `prompt`, and answers as `texts` says.
     Where a run before was ended by whatever it was, the same call goes on; `restart` throws away what is
     there. `on_finished` is called when the output is there, before the journal goes: who is killed before
     it told anybody is told again by the same call. Raises HeadraceError; what was finished is kept then.
     """
     path = Path(output)
     number = await client.resolve(model, version) if version else (await client.route(model)).stable
-    found = await client.version(model, number)
+    found = with_rows(await client.version(model, number))
     prepared = await asyncio.to_thread(
         prepare,
         open_table(source),
@@ -127,6 +130,7 @@ async def run_batch(
         on_error=OnError(on_error),
         preprocess=Preprocess(preprocess),
         through=through,
+        texts=text_options(found, texts),
     )
     with open_journal(path, prepared.plan, restart=restart) as journal:
         run = BatchRun(prepared, journal, path, on_progress, on_finished)
@@ -179,6 +183,7 @@ def prepare(
     on_error: OnError,
     preprocess: Preprocess,
     through: str,
+    texts: TextOptions | None = None,
 ) -> Prepared:
     """Decide all that a batch is. Raises InvalidArgument (ROWS_INVALID, BATCH_INVALID)."""
     output_form(output)
@@ -206,6 +211,7 @@ def prepare(
         limit=limit,
         preprocess=preprocess,
         on_error=on_error,
+        texts=texts,
     )
     check_plan(plan)
     return Prepared(source, version, plan, fitting, specs)

@@ -122,19 +122,23 @@ class ServedPredictor:
         while True:
             self.requests += 1
             try:
-                return await self._client.infer(
-                    self.version.model,
-                    piece,
-                    version=self.version.number,
-                    outputs=self._outputs,
-                    parameters=self._parameters,
-                    timeout_seconds=self._timeout_seconds,
-                )
+                return await self._send(piece)
             except (errors.ResourceExhausted, errors.DeadlineExceeded) as error:
                 may_again = isinstance(error, errors.ResourceExhausted) or error.retry_after_seconds
                 if not may_again or asyncio.get_running_loop().time() > until:
                     raise
                 await asyncio.sleep(error.retry_after_seconds or _PAUSE_SECONDS)
+
+    async def _send(self, piece: Tensors) -> Mapping[str, Array]:
+        """Ask once for the rows of one request."""
+        return await self._client.infer(
+            self.version.model,
+            piece,
+            version=self.version.number,
+            outputs=self._outputs,
+            parameters=self._parameters,
+            timeout_seconds=self._timeout_seconds,
+        )
 
 
 def served_predictor(
