@@ -5,14 +5,15 @@ import { keepPlace } from "./route.js";
 const TIMEOUT_MS = 15000;
 
 export class ApiError extends Error {
-  constructor(message, reason, status) {
+  constructor(message, reason, status, facts = {}) {
     super(message);
+    this.facts = facts;
     this.reason = reason;
     this.status = status;
   }
 }
 
-export async function ask(path, { method = "GET", body, signal, timeout = TIMEOUT_MS } = {}) {
+export async function ask(path, { method = "GET", body, signal, timeout = TIMEOUT_MS, text = false } = {}) {
   const limit = AbortSignal.timeout(timeout);
   const options = { method, cache: "no-cache", signal: signal ? AbortSignal.any([signal, limit]) : limit };
   if (body !== undefined) {
@@ -31,10 +32,11 @@ export async function ask(path, { method = "GET", body, signal, timeout = TIMEOU
     keepPlace();
     location.assign("/login");
   }
+  if (text && response.ok) return response.text();
   const answer = await response.json().catch(() => null);
   if (!response.ok) {
     const told = answer?.error || `The monitor answered with status ${response.status}.`;
-    throw new ApiError(told, answer?.reason || "", response.status);
+    throw new ApiError(told, answer?.reason || "", response.status, answer?.facts);
   }
   return answer;
 }

@@ -10,6 +10,7 @@ const PAGES = {
   alerts: { title: "Alerts", load: () => import("./page_alerts.js") },
   audit: { title: "Audit", load: () => import("./page_audit.js") },
 };
+const VERSIONS = { title: "Versions", load: () => import("./page_versions.js") };
 const MODEL = { title: "Model", load: () => import("./page_model.js") };
 const SIGNS = {
   models: "M4 7l8-4 8 4-8 4-8-4zm0 5l8 4 8-4M4 17l8 4 8-4",
@@ -80,7 +81,7 @@ function Top({ here, overview, me }) {
 // Pages are loaded when they are first asked for.
 function Page({ place, me, overview }) {
   const [, model] = place.parts;
-  const page = place.parts[0] === "models" && model !== undefined ? MODEL : PAGES[place.parts[0]];
+  const page = place.parts[0] === "models" && model !== undefined ? MODEL : place.parts[0] === "versions" ? VERSIONS : PAGES[place.parts[0]];
   const [shown, show] = useState({ page: null });
   useEffect(() => {
     if (!page) return;

@@ -1,5 +1,5 @@
 // Where a model's requests go, how that was over time, and moving it.
-import { html, useState } from "./vendor/preact.js";
+import { html, useEffect, useState } from "./vendor/preact.js";
 import { post, usePoll } from "./api.js";
 import { change } from "./route.js";
 import { Confirm, Empty, Problem, Skeleton, State, Time } from "./parts.js";
@@ -8,6 +8,7 @@ import { RangeBar, rangeOf, zoom } from "./ranges.js";
 import { Dot, Route, colourOf, percent, weightsOf } from "./versions.js";
 import { Changes, marksOf } from "./model_overview.js";
 import { pathOf } from "./page_model.js";
+import { Insist } from "./gates.js";
 
 export default function RouteView({ name, model, place, reload }) {
   const range = rangeOf(place.params);
@@ -79,6 +80,8 @@ function Move({ name, model, onClose, onDone }) {
   const [canaries, setCanaries] = useState(route.canaries || []);
   const [allow, setAllow] = useState(false);
   const [signature, setSignature] = useState(false);
+  const [gated, setGated] = useState(null);
+  const [insists, insist] = useState(false);
   const etag = useState(route.etag)[0];
   const rest = 100 - canaries.reduce((sum, each) => sum + (Number(each.weight_percent) || 0), 0);
   const used = [stable, ...canaries.map((each) => each.version)];
@@ -86,12 +89,20 @@ function Move({ name, model, onClose, onDone }) {
   const valid = rest > 0 - 1e-9 && new Set(used).size === used.length && canaries.every((each) => Number(each.weight_percent) > 0);
   const act = (reason) => post(pathOf(name, "/route"), {
     stable, canaries: canaries.map((each) => ({ version: each.version, weight_percent: Number(each.weight_percent) })),
-    sticky_key: route.sticky_key || "", rules: route.rules || [], shadow: route.shadow || null, etag, reason, allow_signature_change: signature, allow_unready: allow,
+    sticky_key: route.sticky_key || "", rules: route.rules || [], shadow: route.shadow || null, etag, reason, allow_signature_change: signature, allow_unready: allow, allow_gate_failure: Boolean(gated) && insists,
   });
+  const asked = [stable, ...canaries.map((each) => each.version)].join();
+  useEffect(() => { setGated(null); insist(false); }, [asked]);
+  const refused = (error) => {
+    if (error.reason !== "GATE_NOT_PASSED") return false;
+    setGated(error.facts.version);
+    insist(false);
+    return true;
+  };
   const set = (index, more) => setCanaries(canaries.map((each, at) => (at === index ? { ...each, ...more } : each)));
   const free = versions.find((each) => !used.includes(each.number) && servable(each)) || versions.find((each) => !used.includes(each.number));
   const choices = (value) => versions.filter((each) => each.state !== "DELETED").map((each) => html`<option key=${each.number} value=${each.number} selected=${each.number === value}>v${each.number}${servable(each) ? "" : ` (${each.state.toLowerCase().replace("_", " ")})`}</option>`);
-  return html`<${Confirm} title=${`Move the route of ${name}`} act="Move the route" change=${act} onClose=${onClose} onDone=${onDone} ready=${valid && (allow || !unready)}>
+  return html`<${Confirm} title=${`Move the route of ${name}`} act=${gated ? "Move it all the same" : "Move the route"} danger=${Boolean(gated)} change=${act} onClose=${onClose} onDone=${onDone} onProblem=${refused} ready=${valid && (allow || !unready) && (!gated || insists)}>
     <div class="bar"><label class="field grow">Stable version <select value=${stable} onChange=${(event) => setStable(Number(event.currentTarget.value))}>${choices(stable)}</select></label>
       <span><span class="hint">gets</span> <strong class="num">${percent(rest)}</strong></span></div>
     ${canaries.map((each, index) => html`<div class="bar" key=${index}><label class="field grow">Canary <select value=${each.version} onChange=${(event) => set(index, { version: Number(event.currentTarget.value) })}>${choices(each.version)}</select></label>
@@ -102,6 +113,7 @@ function Move({ name, model, onClose, onDone }) {
     <${BeforeAfter} before=${weightsOf(route)} after=${[[stable, rest], ...canaries.map((each) => [each.version, Number(each.weight_percent) || 0])]} />
     <${Unready} versions=${versions} numbers=${used} allow=${allow} onAllow=${setAllow} />
     <label class="check"><input type="checkbox" checked=${signature} onChange=${(event) => setSignature(event.currentTarget.checked)} /> Allow a signature that callers do not expect</label>
+    ${gated && html`<${Insist} key=${gated} name=${name} version=${gated} allow=${insists} onAllow=${insist} />`}
     ${(route.rules?.length > 0 || route.shadow) && html`<p class="hint">Its rules and its shadow stay as they are.</p>`}
   </${Confirm}>`;
 }

@@ -2,11 +2,12 @@
 import { html, useEffect, useRef, useState } from "./vendor/preact.js";
 import { address, segment, usePoll } from "./api.js";
 import { link } from "./route.js";
-import { Aliases, Route, Signs } from "./versions.js";
+import { Aliases, Retraining, Route, Signs } from "./versions.js";
 import { CatalogNote, Chip, Empty, Problem, Skeleton } from "./parts.js";
 
 const TABS = {
   overview: ["Overview", () => import("./model_overview.js")],
+  versions: ["Versions", () => import("./model_versions.js")],
   route: ["Route", () => import("./model_route.js")],
   drift: ["Drift", () => import("./model_drift.js")],
   quality: ["Quality", () => import("./model_quality.js")],
@@ -58,7 +59,7 @@ function Head({ name, model }) {
     <div class="title"><h1>${name}</h1>
       <span class="chips">${model && html`${KINDS[model.kind] === undefined && html`<${Chip} look="plain">${model.kind}</${Chip}>`}
         ${model.pinned && html`<${Chip} look="plain" title="always kept loaded">pinned</${Chip}>`}${model.protected && html`<${Chip} look="plain" title="cannot be deleted">protected</${Chip}>`}
-        <${Aliases} aliases=${model.aliases} />
+        <${Retraining} labels=${model.labels} /><${Aliases} aliases=${model.aliases} />
         ${(model.alerts?.firing || model.alerts?.pending || model.drift?.fields) ? html`<${Signs} model=${{ ...model, name }} />` : ""}`}</span></div>
     ${model?.description && html`<p class="soft">${model.description}</p>`}
     <div style=${{ minHeight: "24px", maxWidth: "520px" }}>${model && html`<${Route} route=${model.route} />`}</div>

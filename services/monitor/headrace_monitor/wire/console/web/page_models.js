@@ -5,7 +5,7 @@ import { change, link } from "./route.js";
 import { count, millis, number, rate, share } from "./format.js";
 import { CatalogNote, Empty, Figures, Gaps, Pager, Problem, Skeleton } from "./parts.js";
 import { Spark } from "./charts.js";
-import { Aliases, Route, Signs, VersionStates } from "./versions.js";
+import { Aliases, Retraining, Route, Signs, VersionStates, otherLabels } from "./versions.js";
 
 const SORTS = [
   ["name", "Name"], ["-problems", "Problems first"], ["-rate", "Busiest first"], ["-errors", "Most errors first"], ["-p99", "Slowest first"], ["-created", "Newest first"],
@@ -23,7 +23,7 @@ export default function Models({ place, overview }) {
   const rates = usePoll(names ? address("/api/v1/rates", { models: names }) : "", 15);
   const told = (rates.data || rates.previous)?.models || {};
   return html`
-    <h1>Models</h1>
+    <h1>Models</h1><${ModelTabs} here="" />
     <${Summary} overview=${overview.data} />
     <${Gaps} gaps=${overview.data?.gaps} />
     <${CatalogNote} catalog=${models.data?.catalog} />
@@ -36,6 +36,9 @@ export default function Models({ place, overview }) {
       ${shown && shown.total > 0 && html`<${Pager} page=${shown.page} pages=${shown.pages} total=${shown.total} noun=${shown.total === 1 ? "model" : "models"} onPage=${(next) => change({ page: next === 1 ? "" : next })} />`}
     </section>`;
 }
+
+export const ModelTabs = ({ here }) => html`<nav class="chips" aria-label="Models and versions">${[["", "Models", ["models"]], ["versions", "Find versions", ["versions"]]].map(([key, title, place]) => html`
+  <a key=${key} class="button" href=${link(place)} aria-current=${key === here ? "page" : undefined}>${title}</a>`)}</nav>`;
 
 function Summary({ overview }) {
   const versions = overview?.versions || {};
@@ -73,9 +76,9 @@ function Table({ answer, rates, search }) {
 }
 
 function Row({ model, values }) {
-  const labels = Object.entries(model.labels || {}).map(([name, value]) => (value ? `${name}=${value}` : name));
+  const labels = otherLabels(model.labels).map(([name, value]) => (value ? `${name}=${value}` : name));
   return html`<tr>
-    <th scope="row"><a href=${link(["models", model.name])}>${model.name}</a>
+    <th scope="row"><a href=${link(["models", model.name])}>${model.name}</a> <${Retraining} labels=${model.labels} />
       ${(model.description || labels.length > 0) && html`<span class="sub">${[model.description, ...labels].filter(Boolean).join(" · ")}</span>`}</th>
     <td data-label="Route" class="full"><${Route} route=${model.route} /><span class="chips"><${Aliases} aliases=${model.aliases} /></span></td>
     <td data-label="Versions" class="full">${model.versions.length ? html`<${VersionStates} versions=${model.versions} more=${model.more_versions} />` : html`<span class="soft">none yet</span>`}</td>

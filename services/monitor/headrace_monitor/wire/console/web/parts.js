@@ -96,8 +96,9 @@ export function Dialog({ title, onClose, children }) {
   return html`<dialog ref=${place} aria-label=${title} onClose=${onClose} onCancel=${onClose}>${children}</dialog>`;
 }
 
-// Asks for a reason, shows what will change, does it, and says what went wrong where something does.
-export function Confirm({ title, change, act, danger, onClose, onDone, children, ready = true, needsReason = true }) {
+// Asks for a reason, shows what will change, does it, and says what went wrong where something does:
+// itself, or "onProblem", which gives true for what it shows.
+export function Confirm({ title, change, act, danger, onClose, onDone, children, ready = true, needsReason = true, onProblem }) {
   const [reason, setReason] = useState("");
   const [problem, tell] = useState(null);
   const [busy, work] = useState(false);
@@ -108,7 +109,7 @@ export function Confirm({ title, change, act, danger, onClose, onDone, children,
     try {
       onDone(await change(reason.trim()));
     } catch (error) {
-      tell(error);
+      if (!onProblem?.(error)) tell(error);
       work(false);
     }
   }

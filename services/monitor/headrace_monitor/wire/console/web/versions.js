@@ -53,3 +53,16 @@ export function Signs({ model }) {
   if (!found.length) return html`<span class="soft">–</span>`;
   return html`<span class="chips">${found.map(([look, text, place]) => html`<${Chip} key=${text} look=${look} href=${link(place)}>${text}</${Chip}>`)}</span>`;
 }
+
+const LABEL = "headrace.retraining";
+const LIVE_SECONDS = 900;
+
+// The run that retrains a model now; null where none does, or its label was not renewed for long.
+export function retraining(labels) {
+  const [run, renewed] = (labels?.[LABEL] || "").split(" ");
+  return run && Number(renewed) > Date.now() / 1000 - LIVE_SECONDS ? run : null;
+}
+
+export const otherLabels = (labels) => Object.entries(labels || {}).filter(([name]) => name !== LABEL);
+
+export const Retraining = ({ labels }) => retraining(labels) && html`<${Chip} title="headrace retrain makes a new version of it now"><span class="sign" aria-hidden="true">◌</span>retraining: run ${retraining(labels)}</${Chip}>`;
