@@ -122,7 +122,9 @@ def _with_classes(label: Output, weights: Output | None) -> Answers:
     table = None if weights is None else _floats(weights)
     if weights is None or table is None or not _are_distributions(table):
         return Answers(f"output {label.name!r}, a class", classes=classes)
-    names = _learnt(classes, table, are_numbers=label.rows.dtype.kind in "iu")
+    names = tuple(weights.labels)
+    if len(names) != table.shape[1] or not {*filter(None, classes)} <= {*names}:
+        names = _learnt(classes, table, are_numbers=label.rows.dtype.kind in "iu")
     how = f"output {label.name!r}, a class, and {weights.name!r}, its probabilities"
     return Answers(how, classes=classes, names=names, table=table)
 

@@ -168,7 +168,7 @@ async def evaluate_rows(
         signed(metrics, data),
         judged.classes,
         judged.measure.undefined(),
-        (*judged.notes, *notes, *small),
+        (*filter(None, [fitting.order()]), *judged.notes, *notes, *small),
         () if confusion is None else tuple(tuple(map(int, row)) for row in confusion.tolist()),
         requests=predictor.requests,
         seconds=time.monotonic() - began,
@@ -181,7 +181,7 @@ async def evaluate_rows(
 
 def known_rows(rows: Rows, question: Question) -> npt.NDArray[Any]:
     """Say for each row whether it has a truth. Raises InvalidArgument (EVALUATION_IMPOSSIBLE)."""
-    wanted = (*question.target, *([question.group_by] if question.group_by else []))
+    wanted = (*question.target, *filter(None, [question.group_by]), *question.ignored)
     missing = [name for name in wanted if name not in rows.columns]
     if missing:
         raise impossible(f"there is no column {missing[0]!r}; there are {listed(rows.columns)}")

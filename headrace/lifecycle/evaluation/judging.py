@@ -19,7 +19,7 @@ from headrace.lifecycle.evaluation.measures.numbers import NumberMeasure
 from headrace.lifecycle.evaluation.measures.probabilities import ProbabilityMeasure
 from headrace.lifecycle.evaluation.measures.rankings import places_of_groups, ranking_measure
 from headrace.lifecycle.evaluation.questions import Question
-from headrace.lifecycle.evaluation.tasks import CLASSES, Task, impossible
+from headrace.lifecycle.evaluation.tasks import CLASSES, Task, impossible, listed
 from headrace.lifecycle.tables.rows import Rows, numbers_of
 
 _COLUMN_OF = re.compile(r"(?P<output>.+)\[(?P<column>\d+)\]")
@@ -80,6 +80,7 @@ def _answers(question: Question, rows: Rows, outputs: Sequence[Output], chosen: 
 def _classes(question: Question, task: Task, truth: Texts, answers: Answers) -> Judged:
     if answers.classes is None:
         raise impossible(f"{answers.how}, is no class: set --task regression")
+    answers = targets.completed(answers, truth)
     names, true, said = targets.places_of(truth, answers)
     if task is Task.BINARY and len(names) > 2:
         raise impossible(f"there are {len(names)} classes, and the task 'binary' has two")
@@ -92,11 +93,12 @@ def _classes(question: Question, task: Task, truth: Texts, answers: Answers) -> 
     if table is not None:
         probabilities = _probabilities(answers, names, *table, positive)
         parts.append(probabilities)
-        if (table[0] < 0).any():
-            notes.append(
-                "the probability of some classes was never seen to be the largest: rows of "
-                "these classes are left out of what is measured of probabilities"
-            )
+    elif answers.table is not None:
+        unseen = listed(targets.columns_not_known(answers, names, true))
+        notes.append(
+            f"nothing tells which columns of the probabilities are {unseen}, which were never answered: "
+            "nothing is measured of probabilities; --classes A,B,C names the columns in their order"
+        )
     return Judged(
         task,
         answers.how,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -28,10 +29,9 @@ def is_missing(value: object) -> bool:
 
 
 def class_targets(column: Array, names: Collection[str]) -> Texts:
-    """The true classes as texts, as the known ones are written: `3` for 3.0, `true` for True."""
+    """The true classes as the known ones are written: `3` for 3.0, `true` for True, `1` for both."""
     found: Texts = np.empty(len(column), dtype=object)
-    written = {"true": "True", "false": "False"}
-    spelled = {other: name for name, other in written.items() if name in names}
+    spelled = _booleans(names)
     whole = bool(names) and all(name.lstrip("-").isdigit() for name in names)
     for place, value in enumerate(column.tolist()):
         text = str(class_text(value)).strip()
@@ -39,6 +39,25 @@ def class_targets(column: Array, names: Collection[str]) -> Texts:
             text = spelled.get(text, _whole(text) if whole else text)
         found[place] = text
     return found
+
+
+def _booleans(names: Collection[str]) -> dict[str, str]:
+    """How true and false are written among the known classes; 0 and 1 are what exporters make of them."""
+    for false, true in (("false", "true"), ("False", "True"), ("0", "1")):
+        if (false in names or true in names) and set(names) <= {false, true}:
+            return {
+                **dict.fromkeys(("false", "False", "FALSE"), false),
+                **dict.fromkeys(("true", "True", "TRUE"), true),
+            }
+    return {}
+
+
+def completed(answers: Answers, truth: Texts) -> Answers:
+    """The answers with the name of a column that was never the largest, where only one class is left."""
+    left = sorted(set(truth) - set(answers.names))
+    if answers.names.count("") != 1 or len(left) != 1:
+        return answers
+    return replace(answers, names=tuple(name or left[0] for name in answers.names))
 
 
 def places_of(truth: Texts, answers: Answers) -> tuple[tuple[str, ...], Places, Places]:
@@ -51,6 +70,8 @@ def places_of(truth: Texts, answers: Answers) -> tuple[tuple[str, ...], Places, 
     names = list(answers.names) if not open_ended else _found(answered, truth)
     places = {name: place for place, name in enumerate(names)}
     unknown = sorted(set(truth) - set(places))
+    if open_ended and answers.names and len(names) > len(answers.names):
+        unknown, names = sorted(set(truth) - set(answered)), sorted({*answered} - {None})
     if unknown:
         raise impossible(
             f"the target has {listed(unknown)}, which the version does not know: its classes are "
@@ -65,23 +86,26 @@ def places_of(truth: Texts, answers: Answers) -> tuple[tuple[str, ...], Places, 
 def table_of(
     answers: Answers, classes: Sequence[str], truth: Places
 ) -> tuple[Places, Floats] | None:
-    """The truth by column of the probabilities, -1 where none is its, and the probabilities."""
-    if answers.table is None or not any(answers.names):
+    """The truth by column of the probabilities, and these; None where a true class has no known column."""
+    if answers.table is None or columns_not_known(answers, classes, truth):
         return None
     columns = {name: place for place, name in enumerate(answers.names) if name}
     of_class = np.array([columns.get(name, -1) for name in classes], dtype=np.intp)
     return of_class[truth], answers.table
 
 
+def columns_not_known(answers: Answers, classes: Sequence[str], truth: Places) -> tuple[str, ...]:
+    """The true classes of which nothing tells which column of the probabilities is theirs."""
+    present = [classes[place] for place in np.unique(truth)]
+    return tuple(name for name in present if name not in answers.names)
+
+
 def task_of(column: Array, answers: Answers) -> Task:
     """The task that a target and answers are of."""
     if answers.classes is None:
         return Task.REGRESSION
-    known = set(filter(None, answers.names)) or {
-        *filter(None, answers.classes.tolist()),
-        *class_targets(column, ()).tolist(),
-    }
-    return Task.BINARY if len(known) <= 2 else Task.MULTICLASS
+    seen = {*filter(None, answers.classes.tolist()), *class_targets(column, ()).tolist()}
+    return Task.BINARY if (len(answers.names) or len(seen)) <= 2 else Task.MULTICLASS
 
 
 def looks_like_two_classes(column: Array, numbers: Floats) -> bool:

@@ -28,6 +28,15 @@ class Fitting:
     columns: Mapping[str, tuple[str, ...]]
     preprocess: Preprocess = Preprocess.AUTO
     """How the pixels of images become numbers, where rows are files."""
+    by_order: bool = False
+    """Whether no column has a name of its own in the version: their order says what is what."""
+
+    def order(self) -> str:
+        """The columns whose order was taken for the input's, for people; nothing where names said it."""
+        if not self.by_order:
+            return ""
+        ((name, columns),) = self.columns.items()
+        return f"input {name!r} takes the columns in the order of the data: {_listed(columns)}"
 
     def tensors(self, rows: Rows) -> dict[str, Array]:
         """The inputs of rows, with the rows first. Raises InvalidArgument (ROWS_INVALID)."""
@@ -67,14 +76,17 @@ def fit(
     left = [name for name in columns if name not in without]
     given = {name: tuple(these) for name, these in (chosen or {}).items()}
     _check_chosen(given, specs, columns)
-    found = given or _by_name(specs, left) or _only_input(signature, left)
+    found = given or _by_name(specs, left)
+    by_order = not found
+    found = found or _only_input(signature, left)
     missing = [spec.name for spec in signature.inputs if spec.name not in found]
     if missing:
         raise invalid(
             f"no column is input {_listed(missing)}: there are {_listed(left)}; name columns as inputs, or "
             "say INPUT=COLUMN,COLUMN"
         )
-    return Fitting(specs, found, preprocess)
+    by_order = by_order and any(len(these) > 1 for these in found.values())
+    return Fitting(specs, found, preprocess, by_order)
 
 
 def _check_chosen(

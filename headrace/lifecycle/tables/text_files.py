@@ -177,4 +177,10 @@ def _heading(path: Path) -> tuple[str, ...]:
         raise invalid(f"{path.name} is no CSV: {error}") from error
     if not found:
         raise invalid(f"{path.name} is empty: its first line names the columns")
+    other = next((mark for mark in ";\t|" if len(found) == 1 and mark in found[0]), None)
+    if other is not None:
+        raise invalid(
+            f"{path.name} has one column, {found[0]!r:.100}: columns are separated by commas, not by "
+            f"{other!r}, and decimals have a point"
+        )
     return distinct(found, path.name)

@@ -238,3 +238,12 @@ def test_a_file_that_is_not_finished_is_none(tmp_path: Path) -> None:
         write(Rows(0, {"m": np.arange(2)}))
     assert "n\n1\n" == path.read_text()
     assert ["rows.csv"] == [each.name for each in tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("mark", [";", "\t", "|"])
+def test_columns_that_no_comma_separates_are_told(mark: str, tmp_path: Path) -> None:
+    """As spreadsheets of many countries write them; they would be one column otherwise."""
+    path = tmp_path / "rows.csv"
+    path.write_text(mark.join(["age", "label"]) + "\n" + mark.join(["1,5", "0"]) + "\n")
+    with pytest.raises(InvalidArgument, match="separated by commas, not by"):
+        open_table(path)

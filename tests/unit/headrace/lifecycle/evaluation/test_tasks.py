@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from headrace.datatype_names import Datatype
 from headrace.errors import InvalidArgument
-from headrace.lifecycle.evaluation import Task
-from tests.unit.headrace.lifecycle.evaluation.answering import Array, evaluated
+from headrace.lifecycle.evaluation import Question, Task, evaluate_rows, read_data
+from headrace.state.records import Signature, TensorSpec
+from tests.unit.headrace.lifecycle.evaluation.answering import Answering, Array, evaluated
 
 COUNT = 40
 X = np.arange(COUNT, dtype=np.float32)
@@ -212,3 +214,81 @@ async def test_data_are_looked_at_first() -> None:
     said = " ".join(found.warnings)
     for part in ("4 of 44 rows have no target", "tells the target", "class '1' has 2 of 40"):
         assert part in said
+
+
+COLOURS = np.array(["blue", "green", "red"], object)
+
+
+def never_red(x: Array) -> dict[str, Array]:
+    """A class of three with its probabilities: green from the middle on, never red."""
+    second = np.where(x >= COUNT // 2, 0.6, 0.1).astype(np.float32)
+    table = np.concatenate([0.8 - second, second, np.full_like(second, 0.2)], axis=1)
+    return {"label": COLOURS[table.argmax(axis=1)], "probabilities": table}
+
+
+async def test_the_column_of_a_class_that_was_never_answered_is_the_one_that_is_left() -> None:
+    """Its rows count in the log loss: that without them would look better than the version is."""
+    found = await evaluated(never_red, {"x": X, "y": COLOURS[THIRDS].tolist()})
+    assert Task.MULTICLASS is found.task
+    chosen = never_red(X[:, None])["probabilities"][np.arange(COUNT), THIRDS]
+    metric = found.metric("log_loss")
+    assert metric is not None
+    assert metric.value == pytest.approx(-np.log(chosen).mean(), abs=1e-5)
+
+
+async def test_probabilities_are_not_measured_where_columns_are_not_known() -> None:
+    """Of two classes that were never answered nothing tells which is which; names do."""
+    columns = {"x": X[:10], "y": ["red"] * 5 + ["green"] * 5}
+    found = await evaluated(never_red, columns)
+    assert Task.MULTICLASS is found.task
+    assert found.metric("accuracy") is not None
+    assert found.metric("log_loss") is None
+    assert any("'green', 'red'" in each and "--classes" in each for each in found.notes)
+    found = await evaluated(never_red, columns, classes=tuple(COLOURS))
+    assert found.metric("log_loss") is not None
+
+
+async def test_a_class_more_than_there_are_columns_is_refused() -> None:
+    """A misspelt class is no class that the version never answers."""
+    with pytest.raises(InvalidArgument, match="Red") as raised:
+        await evaluated(never_red, {"x": X, "y": [*COLOURS[THIRDS[:-1]], "Red"]})
+    assert "EVALUATION_IMPOSSIBLE" == raised.value.reason
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        HALF.astype(bool),
+        ["True" if each else "False" for each in HALF],
+        ["true" if each else "false" for each in HALF],
+    ],
+)
+async def test_true_and_false_are_what_exporters_make_of_them(written: Any) -> None:
+    """A target of booleans is of the classes 0 and 1."""
+    found = await evaluated(lambda x: {"p": two(x)}, {"x": X, "y": written})
+    metric = found.metric("accuracy")
+    assert metric is not None
+    assert metric.value == 1
+    assert ("0", "1") == found.classes
+
+
+async def test_columns_without_names_of_inputs_are_told_in_their_order() -> None:
+    """Nothing else says which is which, so who reads it can see that they are swapped."""
+
+    class Wide(Answering):
+        def __init__(self) -> None:
+            super().__init__(lambda x: {"y": x[:, 0]})
+            self.signature = Signature(
+                (TensorSpec("x", Datatype.FP32, (-1, 2)),), self.signature.outputs
+            )
+
+    for columns, is_told in (({"b": X, "a": X}, True), ({"x[1]": X, "x[0]": X}, False)):
+        data = read_data({**columns, "truth": X})
+        found = await evaluate_rows(Wide(), data, Question(("truth",), resamples=10))
+        assert is_told is any("in the order of the data: 'b', 'a'" in one for one in found.notes)
+
+
+async def test_a_column_that_is_left_out_has_to_be_there() -> None:
+    """A misspelt one would leave an id among the inputs."""
+    with pytest.raises(InvalidArgument, match="there is no column 'idd'"):
+        await evaluated(lambda x: {"p": two(x)}, {"x": X, "y": HALF}, ignored=("idd",))
