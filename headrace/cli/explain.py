@@ -64,6 +64,7 @@ async def explain(
     the model's answer hangs on, against the baseline; not what causes what.
     """
     from headrace.lifecycle.explanation import Effort
+    from headrace.lifecycle.extras import from_extra
 
     effort = Effort(pairs, steps, samples, seed=seed, max_rows=max_rows)
     ignored, methods = tuple(ignore or ()), tuple(method or ())
@@ -78,6 +79,8 @@ async def explain(
         "effort": effort,
         "on_cost": lambda cost: _tell(cli, cost),
     }
+    if png or report or store:  # what is missing is told before anything is asked
+        from_extra("matplotlib", "a plot")
     async with cli.client() as client:
         model, number = await named(client, name, version)
         if whole:

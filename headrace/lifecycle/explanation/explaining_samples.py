@@ -12,6 +12,7 @@ import numpy.typing as npt
 from headrace.lifecycle.explanation.asking import Asker, CountingPredictor
 from headrace.lifecycle.explanation.attributions import Method
 from headrace.lifecycle.explanation.baselines import Baseline, mean_of
+from headrace.lifecycle.explanation.class_names import learnt_names
 from headrace.lifecycle.explanation.explanation import PlannedCost
 from headrace.lifecycle.explanation.features import Feature, features_of
 from headrace.lifecycle.explanation.game import Game
@@ -63,7 +64,7 @@ class _Sample:
         return sorted(set(self.columns))
 
     def name_of(self, column: int) -> str:
-        return self.labels[column] if column < len(self.labels) else str(column)
+        return (self.labels[column] if column < len(self.labels) else "") or str(column)
 
 
 async def explain_sample(
@@ -162,7 +163,8 @@ async def _looked_at(
         raise invalid("the sample has no rows")
     answers = await predictor.predict(sample)
     first = {name: array[:1] for name, array in answers.items()}
-    chosen = choose_target(first, output, column, labels).output
+    chosen = choose_target(first, output, 0, labels).output
+    labels = labels or learnt_names(answers, chosen)
     targets = tuple(
         choose_target({chosen: answers[chosen][place : place + 1]}, chosen, column, labels)
         for place in range(rows_of(sample))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from headrace.lifecycle.explanation.class_names import completed
 from headrace.lifecycle.explanation.features import Feature, shown
 from headrace.lifecycle.explanation.refusals import invalid
 from headrace.lifecycle.explanation.sample_explanation import Curve, Importance
@@ -18,6 +19,7 @@ REPEATS = 3
 CURVE_ROWS = 50
 CURVE_VALUES = 10
 _LEAST = 1e-7
+_BOOLEANS = {"false": "0", "true": "1"}
 
 Loss = Callable[[Array], float]
 """From the output's rows to the mean loss."""
@@ -62,13 +64,18 @@ def _numbers(target: Array) -> npt.NDArray[np.float64]:
 def _classes(target: Array, count: int, labels: Sequence[str]) -> npt.NDArray[np.intp]:
     """Classes as their places: numbers, or labels where the version has some."""
     texts = [shown(value) for value in target.reshape(-1).tolist()]
+    labels = completed(labels, texts)
+    if not labels and count == 2:
+        texts = [_BOOLEANS.get(text.lower(), text) for text in texts]
     if labels and set(texts) <= {*labels}:
         return np.array([list(labels).index(text) for text in texts], np.intp)
     try:
         places = np.array([float(text) for text in texts])
     except ValueError:
         raise invalid(
-            f"the target has {sorted(set(texts))[:5]}, which are neither places of classes nor labels"
+            f"the target has {sorted({*texts} - {*labels})[:5]}, which are neither places of classes nor "
+            "labels"
+            + (f"; known are {[each for each in labels if each][:20]}" if any(labels) else "")
         ) from None
     if np.any(places != np.rint(places)) or places.min() < 0 or places.max() >= count:
         raise invalid(f"the target has other classes than 0 to {count - 1}, which the output has")

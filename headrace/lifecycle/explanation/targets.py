@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from headrace.lifecycle.explanation.class_names import learnt_names
 from headrace.lifecycle.explanation.refusals import invalid
 from headrace.lifecycle.predictors.predictor import Array
 
@@ -79,6 +80,7 @@ def choose_target(
         )
     values = array.reshape(-1).astype(np.float64)
     scale = _scale(name, values, labels)
+    labels = labels or learnt_names(answer, name)
     place = _column(column, values, scale, name, labels)
     return Target(name, place, scale, labels[place] if place < len(labels) else "")
 

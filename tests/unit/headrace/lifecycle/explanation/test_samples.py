@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper
 
 from headrace import errors
 from headrace.lifecycle.explanation import (
@@ -17,6 +18,7 @@ from headrace.lifecycle.explanation import (
 from headrace.lifecycle.explanation.html_report import sample_report
 from headrace.lifecycle.explanation.importance import loss_of
 from headrace.lifecycle.explanation.plots import plot_sample
+from headrace.lifecycle.predictors import SessionPredictor
 from tests.unit.headrace.lifecycle.explanation.nets import session
 from tests.unit.headrace.lifecycle.graphs import linear
 
@@ -94,3 +96,52 @@ def test_losses_suit_outputs() -> None:
         loss_of(np.array([0, 2]), shares, "score")
     with pytest.raises(errors.InvalidArgument, match="the output is a number"):
         loss_of(target, np.ones((2, 1)), "value")
+
+
+def labelled(names: list[str]) -> SessionPredictor:
+    """Probabilities of three columns beside the name of the largest."""
+    nodes = [
+        helper.make_node("Softmax", ["x"], ["probabilities"]),
+        helper.make_node("ArgMax", ["probabilities"], ["place"], axis=1, keepdims=0),
+        helper.make_node(
+            "LabelEncoder",
+            ["place"],
+            ["label"],
+            domain="ai.onnx.ml",
+            keys_int64s=[*range(len(names))],
+            values_strings=names,
+        ),
+    ]
+    outputs = [
+        helper.make_tensor_value_info("label", TensorProto.STRING, ["n"]),
+        helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", len(names)]),
+    ]
+    given = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", len(names)])
+    graph = helper.make_graph(nodes, "labelled", [given], outputs)
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 2)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
+    return session(model.SerializeToString())
+
+
+async def test_classes_have_the_names_that_the_version_answers_beside_them() -> None:
+    """Truths are texts, as of scikit-learn, and one of them is never answered."""
+    names = ["blue", "green", "red"]
+    rows = ROWS.copy()
+    rows[:, 2] -= 9  # never red
+    truth = np.array(names, object)[rows.argmax(axis=1)]
+    truth[0] = "red"
+    found = await explain_sample(labelled(names), {"x": rows}, truth=truth, curves=0)
+    assert "log loss" == found.loss
+    assert {"blue", "green"} == set(found.by_class)
+    with pytest.raises(errors.InvalidArgument, match="pink"):
+        await explain_sample(
+            labelled(names), {"x": ROWS}, truth=np.full(len(ROWS), "pink", object), curves=0
+        )
+
+
+def test_booleans_are_two_classes() -> None:
+    """True is the second."""
+    answers = np.array([[0.9, 0.1], [0.2, 0.8]])
+    plain = loss_of(np.array([0, 1]), answers, "probability")[1](answers)
+    for written in ([False, True], ["False", "true"]):
+        assert loss_of(np.array(written), answers, "probability")[1](answers) == plain
