@@ -57,6 +57,7 @@ async def evaluate(
     Exit status 1 where a rule does not hold.
     """
     from headrace.lifecycle.evaluation import Rules, check_rules
+    from headrace.lifecycle.extras import from_extra
 
     if margin and not no_worse_than:
         raise typer.BadParameter("--margin takes --no-worse-than")
@@ -76,6 +77,8 @@ async def evaluate(
         seed=seed,
         resamples=resamples,
     )
+    if store or report is not None:  # what is missing is told before anything is asked
+        from_extra("matplotlib", "a report")
     async with cli.client() as client:
         model, number = await named(client, name, version)
         pushed = await client.version(model, number)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from headrace.lifecycle.extras import from_extra
 from headrace.lifecycle.optimisation.graph_editing import GraphIndex, name_nodes, not_offered
 from headrace.lifecycle.optimisation.quiet import quietly
 
@@ -16,6 +17,7 @@ BLOCK = 32
 
 def four_bit(model: ModelProto) -> ModelProto:
     """The graph with 4 bit weights in matrix products. Raises FailedPrecondition (NOTHING_TO_OPTIMISE)."""
+    from_extra("onnx_ir", "int4")
     from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
     from onnxruntime.quantization.onnx_model import ONNXModel
 

@@ -97,7 +97,7 @@ def _parquet(path: Path, columns: Sequence[str]) -> Iterator[Write]:
         from pyarrow import parquet
     except ImportError as error:
         raise FailedPrecondition(
-            "PARQUET_MISSING", f"{path.name} takes pyarrow: pip install 'headrace[parquet]'"
+            "PARQUET_MISSING", "writing Parquet takes pyarrow: pip install 'headrace[parquet]'"
         ) from error
     opened: list[Any] = []
 
