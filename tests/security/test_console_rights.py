@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from headrace.client import AsyncClient
 from tests.rpc.registry_fixtures import onnx_file
 from tests.security.watched_monitors import Scene, until, watched
 
@@ -78,3 +79,39 @@ async def test_everybody_sees_and_moves_what_he_may(
     assert (403, "PAGE_FOREIGN") == foreign
     assert [("olga", "because")] * 2 == [(each["actor"], each["reason"]) for each in log]
     assert [403, 403, 200] == audits
+
+
+async def test_everybody_is_told_of_versions_that_he_may_read(
+    redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    """Annotations, files and searches are what the registry tells the caller, by key or session."""
+    async with watched(redis_url, namespace, tmp_path) as scene:
+        registry = scene.registry
+        for model in ("digits", "hidden"):
+            await registry.push(registry.admin, model, onnx_file())
+        owner = await scene.known(await registry.key("olga", ("owner", "digits")))
+        admin = await scene.known(registry.admin)
+        key_file = tmp_path / "admin.key"
+        key_file.write_text(registry.admin)
+        key_file.chmod(0o600)
+        async with AsyncClient(registry=registry.running.address, token_file=key_file) as client:
+            for model in ("digits", "hidden"):
+                await client.attach(model, 1, "card.md", b"# A card")
+        await until(lambda: total(scene, admin), 2)
+        paths = ("annotations", "compare?first=1&second=1", "versions/1/attachment?path=card.md")
+        _, _, headers = await scene.log_in(owner, **{"Sec-Fetch-Site": "same-origin"})
+        cookie = {"Cookie": headers["Set-Cookie"].partition(";")[0]}
+        found = {
+            model: [
+                (await scene.ask(f"/api/v1/models/{model}/{path}", key, headers=more))[0]
+                for path in paths
+                for key, more in ((owner, {}), ("", cookie), ("", {}))
+            ]
+            for model in ("digits", "hidden")
+        }
+        seen = [
+            [each["model"] for each in (await asked(scene, "/versions", key))[1]["versions"]]
+            for key in (owner, admin)
+        ]
+    assert {"digits": [200, 200, 401] * 3, "hidden": [403, 403, 401] * 3} == found
+    assert [["digits"], ["digits", "hidden"]] == seen
