@@ -109,4 +109,4 @@ async def test_every_view_is_whole_and_works(
         )
         told, _ = await process.communicate()
     assert (0, "") == (process.returncode, told.decode())
-    assert 108 == len([*shots.iterdir()])
+    assert 116 == len([*shots.iterdir()])

@@ -67,7 +67,8 @@ function expect(name, wanted, found) {
 
 const names = (page) => page.locator("main th[scope=row] a").allTextContents();
 
-for (const width of [320, 820, 1440]) for (const hash of VIEWS) for (const scheme of ["light", "dark"]) await look(hash, width, scheme);
+for (const width of [360, 820, 1440]) for (const hash of VIEWS) for (const scheme of ["light", "dark"]) await look(hash, width, scheme);
+for (const hash of VIEWS.filter((each) => each.includes("versions"))) for (const scheme of ["light", "dark"]) await look(hash, 320, scheme);
 
 await step("search", "", async (page) => {
   await page.getByRole("searchbox").fill("dig");
