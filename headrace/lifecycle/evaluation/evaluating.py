@@ -22,6 +22,7 @@ from headrace.lifecycle.evaluation.questions import Question
 from headrace.lifecycle.evaluation.resampling import RESAMPLES
 from headrace.lifecycle.evaluation.targets import class_targets, known_targets
 from headrace.lifecycle.evaluation.tasks import CLASSES, Task, impossible, listed
+from headrace.lifecycle.evaluation.text_rankings import TextRanker, ranking_of
 from headrace.lifecycle.evaluation.texts import evaluate_texts
 from headrace.lifecycle.predictors import Predictor, served_predictor
 from headrace.lifecycle.tables import Rows
@@ -112,9 +113,19 @@ async def evaluate_version(
         return await evaluate_texts(client, version, data, question, on_rows)
     if question.task is Task.GENERATION:
         raise impossible(f"version {version.number} is of kind '{kind}', and generates no text")
+    if kind in (VersionKind.EMBEDDING, VersionKind.RERANK):
+        ranker = TextRanker(client, version.model, version.number, kind)
+        return await evaluate_rows(
+            ranker,
+            data,
+            ranking_of(question, f"version {version.number}", kind),
+            model=version.model,
+            version=version.number,
+            on_rows=on_rows,
+        )
     if kind is not VersionKind.TENSORS:
         raise impossible(
-            f"version {version.number} is of kind '{kind}': of texts only generation is evaluated"
+            f"version {version.number} is of kind '{kind}', and has no numbers or classes"
         )
     labels = await labels_of(client, version)
     asked = outputs_to_ask(version.signature, question.output)

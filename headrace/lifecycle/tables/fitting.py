@@ -68,9 +68,10 @@ def fit(
 ) -> Fitting:
     """Decide which columns become which inputs.
 
-    `chosen` says it by input. Else a column goes to the input of its name, columns `x[0]`, `x[1]` … to `x`,
-    and, where no input has the name of a column, all of them to the only input. Those in `without` (the
-    target, ids) are never inputs. Raises InvalidArgument (ROWS_INVALID), which names what is missing.
+    `chosen` says it for some inputs or all. Else a column goes to the input of its name, columns `x[0]`,
+    `x[1]` … to `x`, and, where no input has the name of a column, all of them to the only input. Those in
+    `without` (the target, ids) are never inputs. Raises InvalidArgument (ROWS_INVALID), which names what
+    is missing.
     """
     specs = {spec.name: spec for spec in (*signature.inputs, *signature.optional_inputs)}
     left = [name for name in columns if name not in without]
@@ -79,6 +80,9 @@ def fit(
     found = given or _by_name(specs, left)
     by_order = not found
     found = found or _only_input(signature, left)
+    if given:  # those that were not named may have columns of their names
+        needed = {spec.name: spec for spec in signature.inputs if spec.name not in given}
+        found = _by_name(needed, left) | given
     missing = [spec.name for spec in signature.inputs if spec.name not in found]
     if missing:
         raise invalid(
