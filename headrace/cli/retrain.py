@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +18,8 @@ from headrace.cli.error_report import EXIT_REFUSED, printable
 
 if TYPE_CHECKING:
     from headrace.lifecycle.retraining.journal import Event, Journal, Run
+    from headrace.lifecycle.retraining.plan import Plan
+    from headrace.lifecycle.retraining.running import Retraining
 
 _COLUMNS = ("run", "began", "because", "outcome", "what came of it")
 
@@ -46,6 +52,10 @@ async def retrain(
             show_default=False,
         ),
     ] = None,
+    abandon: Annotated[
+        bool,
+        typer.Option("--abandon", help="End the run that was cut, take its trial back, and end."),
+    ] = False,
     take_over: Annotated[
         bool,
         typer.Option(
@@ -59,37 +69,122 @@ async def retrain(
     what was cut goes on where it was. One run at a time is under way for a model. With --now it ends with
     status 1 where the new version was not promoted.
     """
-    from headrace.lifecycle.retraining.folder_lock import held
-    from headrace.lifecycle.retraining.following import Follower
-    from headrace.lifecycle.retraining.journal import Journal, Outcome
+    from headrace.lifecycle.retraining.journal import Journal
     from headrace.lifecycle.retraining.plan import read_plan
-    from headrace.lifecycle.retraining.running import Retraining
 
     plan = read_plan(file)
+    folder = (state or file.parent / f".retrain-{plan.model}").resolve()
     if check:
         cli.show(plan, lambda: _checked(file, plan.model))
+    elif status:
+        journal = Journal(folder)
+        cli.show({"runs": _runs(journal)}, lambda: _status(journal))
+    elif abandon or now:
+        await _once(cli, plan, file, folder, abandon=abandon, take_over=take_over)
+    else:
+        await _follow(cli, plan, file, folder, take_over=take_over)
+
+
+async def _once(
+    cli: Cli, plan: Plan, file: Path, folder: Path, *, abandon: bool, take_over: bool
+) -> None:
+    from headrace.lifecycle.retraining.journal import Outcome
+
+    async with _work(cli, plan, file, folder, take_over=take_over, is_following=False) as work:
+        run = await (work.abandon() if abandon else work.run("asked for"))
+    if run is None:
+        cli.show({}, lambda: "no run was cut: there is nothing to abandon")
         return
-    folder = state or file.parent / f".retrain-{plan.model}"
-    if status:
-        cli.show({"runs": _runs(Journal(folder))}, lambda: _status(Journal(folder)))
-        return
-    with held(folder):
-        async with cli.client() as client:
-            report = _silent if cli.as_json else _report
-            work = Retraining(
-                client, plan, file.resolve().parent, Journal(folder), report, take_over=take_over
-            )
-            if not now:
-                await Follower(work, _warn).follow()
-                return
-            run = await work.run("asked for")
     cli.show(_run(run), lambda: _ended(run))
-    if run.ended is None or run.ended.outcome is not Outcome.PROMOTED:
+    if not abandon and (run.ended is None or run.ended.outcome is not Outcome.PROMOTED):
         raise typer.Exit(EXIT_REFUSED)
+
+
+async def _follow(cli: Cli, plan: Plan, file: Path, folder: Path, *, take_over: bool) -> None:
+    from headrace.lifecycle.retraining.following import Follower
+
+    async with _work(cli, plan, file, folder, take_over=take_over, is_following=True) as work:
+        await Follower(work, _warn).follow()
+
+
+@asynccontextmanager
+async def _work(
+    cli: Cli, plan: Plan, file: Path, folder: Path, *, take_over: bool, is_following: bool
+) -> AsyncIterator[Retraining]:
+    """The retraining with its folder held; what Ctrl-C or SIGTERM cuts is told."""
+    from headrace.lifecycle.retraining.folder_lock import held
+    from headrace.lifecycle.retraining.journal import Journal
+    from headrace.lifecycle.retraining.running import Retraining
+
+    place = await asyncio.to_thread(lambda: file.resolve().parent)
+    report: Callable[[Event], None] = _report
+    if cli.as_json:
+        report = _report_json if is_following else _silent
+    with held(folder), _ended_by_sigterm():
+        async with cli.client() as client:
+            journal = Journal(folder)
+            work = Retraining(client, plan, place, journal, report, _warn)
+            work.file, work.take_over = file.name, take_over
+            settings = client.settings
+            work.environment = {
+                "HEADRACE_REGISTRY": settings.registry,
+                "HEADRACE_INFERENCE": settings.inference,
+                "HEADRACE_MONITOR": settings.monitor,
+            }
+            try:
+                yield work
+            except asyncio.CancelledError:
+                _warn(_interrupted(journal, file))
+                raise
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Have SIGTERM end the command as Ctrl-C does: the user's command is ended, the lease given back."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    ended: list[int] = []
+
+    def end() -> None:
+        ended.append(signal.SIGTERM)
+        task.cancel()
+
+    with suppress(NotImplementedError):  # on Windows
+        loop.add_signal_handler(signal.SIGTERM, end)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not ended:
+            raise
+        raise typer.Exit(128 + ended[0]) from None
+    finally:
+        with suppress(NotImplementedError):
+            loop.remove_signal_handler(signal.SIGTERM)
+
+
+def _interrupted(journal: Journal, file: Path) -> str:
+    """Say what an interruption left: which step is not done, and whether a trial goes on."""
+    run = journal.unfinished
+    if run is None:
+        return "interrupted; no run was under way"
+    on_trial = "trial_began" in run.facts
+    trial = f"; version {run.facts['version']} stays on trial until then" if on_trial else ""
+    step = run.begun.step if run.begun and run.begun.step else run.next_step
+    return (
+        f"interrupted in step {step} of run {run.id}: `headrace retrain {file} --now` goes on there, "
+        f"--abandon ends it{trial}"
+    )
 
 
 def _checked(file: Path, model: str) -> str:
     return f"{file} is right: it retrains {model}"
+
+
+def _report_json(event: Event) -> None:
+    """The same as a line of JSON."""
+    import msgspec
+
+    print(msgspec.json.encode(event).decode(), flush=True)
 
 
 def _silent(_: Event) -> None:

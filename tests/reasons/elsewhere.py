@@ -103,6 +103,8 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
                 "METHOD_INVALID",
                 "NOTHING_TO_OPTIMISE",
                 "LIFECYCLE_EXTRA_MISSING",
+                "JOURNAL_DAMAGED",
+                "JOURNAL_UNWRITABLE",
                 "MODEL_MOVES",
                 "OUTPUT_EXISTS",
                 "OUTPUT_WITHOUT_ROWS",

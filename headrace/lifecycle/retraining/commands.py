@@ -1,21 +1,24 @@
-"""Runs a command: with a limit of time, its output kept, nothing of it left when it is stopped."""
+"""Runs a command: with a limit of time, its output kept, nothing of it left when it is over."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 
 import psutil
 
 from headrace.errors import FailedPrecondition
+from headrace.lifecycle.retraining.output_log import OutputLog, end_of
 
 LOG = "train.log"
+OUT = "HEADRACE_OUT"
 _GRACE_SECONDS = 10.0
-_TAIL = 800
+_DRAIN_SECONDS = 1.0
+_PIECE = 1 << 16
 
 
 async def run_command(
@@ -25,52 +28,97 @@ async def run_command(
     log: Path,
     timeout_seconds: float,
 ) -> None:
-    """Run a command in a folder; what it prints goes to `log`.
+    """Run a command in a folder; what it prints goes to `log`, of which the newest part is kept.
 
-    Raises FailedPrecondition (TRAINING_FAILED) with the end of the log. Where this task is cancelled the
-    command is ended with all that it started.
+    Raises FailedPrecondition (TRAINING_FAILED) with the end of the log. When it is over, or this task is
+    cancelled, it is ended with all that it started.
     """
-    with log.open("ab") as file:
+    async with _kept_output(log) as writing:
+        process = await _started(command, folder, environment, writing)
         try:
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                cwd=folder,
-                env={**os.environ, **environment},
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=file,
-                stderr=asyncio.subprocess.STDOUT,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise _failed(f"{command[0]!r} cannot be run: {error.strerror or error}") from error
-    try:
-        with suppress(psutil.NoSuchProcess):  # it has ended already
-            began = psutil.Process(process.pid).create_time()
-            log.with_suffix(".pid").write_text(f"{process.pid} {began}")
-        async with asyncio.timeout(timeout_seconds):
-            status = await process.wait()
-    except TimeoutError:
-        raise _failed(
-            f"{command[0]!r} took longer than {timeout_seconds:.0f} s (train.timeout){_tail(log)}"
-        ) from None
-    finally:
-        await _end(process)
-        log.with_suffix(".pid").unlink(missing_ok=True)
+            async with asyncio.timeout(timeout_seconds):
+                status = await process.wait()
+        except TimeoutError:
+            status = None
+        finally:
+            await _end(process)
+            if OUT in environment:
+                await asyncio.to_thread(end_all_of, Path(environment[OUT]))
+    if status is None:
+        what = f"took longer than {timeout_seconds:.0f} s (train.timeout)"
+        raise failed(f"{command[0]!r} {what}{end_of(log)}")
     if status:
-        raise _failed(f"{command[0]!r} ended with status {status}{_tail(log)}")
+        raise failed(f"{command[0]!r} {_ended_how(status)}{end_of(log)}")
 
 
-def end_leftover(log: Path) -> None:
-    """End a command that a run left behind when it was killed: the same process, by id and start."""
+def end_all_of(folder: Path) -> None:
+    """End all processes whose HEADRACE_OUT lies in a folder: also those that left their group.
+
+    So is ended what a run left behind when it was killed, at whatever moment.
+    """
+    left = list(_processes_of(folder))
+    for process in left:
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            process.kill()
+    psutil.wait_procs(left, _GRACE_SECONDS)
+
+
+def _processes_of(folder: Path) -> Iterator[psutil.Process]:
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            out = process.environ().get(OUT, "")
+            if out and process.pid != os.getpid() and Path(out).is_relative_to(folder):
+                yield process
+
+
+async def _started(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str], writing: int
+) -> asyncio.subprocess.Process:
+    """The command as a process; `writing` is closed here."""
     try:
-        pid, began = log.with_suffix(".pid").read_text().split()
-        process = psutil.Process(int(pid))
-    except (OSError, ValueError, psutil.NoSuchProcess):
-        return
-    if abs(process.create_time() - float(began)) < 1:
-        _signal(process.pid, signal.SIGKILL)
-        with suppress(psutil.TimeoutExpired):
-            process.wait(_GRACE_SECONDS)
+        return await asyncio.create_subprocess_exec(
+            *command,
+            cwd=folder,
+            env={**os.environ, **environment},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=writing,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise failed(f"{command[0]!r} cannot be run: {why or error}") from error
+    finally:
+        os.close(writing)
+
+
+@asynccontextmanager
+async def _kept_output(log: Path) -> AsyncIterator[int]:
+    """The end of a pipe that a command writes to; whoever gets it closes it.
+
+    What the command left running may hold the pipe open: it is not waited for.
+    """
+    with closing(OutputLog(log)) as kept:
+        reading, writing = os.pipe()
+        reader = asyncio.StreamReader()
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(reading, "rb", 0)
+        )
+        try:
+            async with asyncio.TaskGroup() as group:
+                pump = group.create_task(_pumped(reader, kept))
+                yield writing
+                await asyncio.wait((pump,), timeout=_DRAIN_SECONDS)
+                pump.cancel()
+        except ExceptionGroup as errors_of:
+            raise errors_of.exceptions[0] from None
+        finally:
+            transport.close()
+
+
+async def _pumped(reader: asyncio.StreamReader, log: OutputLog) -> None:
+    while piece := await reader.read(_PIECE):
+        log.write(piece)
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
@@ -82,8 +130,9 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         async with asyncio.timeout(_GRACE_SECONDS):
             await process.wait()
     except TimeoutError:
-        _signal(process.pid, signal.SIGKILL)
-        await process.wait()
+        pass
+    _signal(process.pid, signal.SIGKILL)
+    await process.wait()
 
 
 def _signal(group: int, number: signal.Signals) -> None:
@@ -91,13 +140,17 @@ def _signal(group: int, number: signal.Signals) -> None:
         os.killpg(group, number)
 
 
-def _tail(log: Path) -> str:
-    with suppress(OSError):
-        text = log.read_bytes()[-_TAIL:].decode(errors="replace").strip()
-        if text:
-            return f"; the end of {log}:\n{text}"
-    return ""
+def _ended_how(status: int) -> str:
+    if status > 0:
+        return f"ended with status {status}"
+    try:
+        name = signal.Signals(-status).name
+    except ValueError:
+        name = f"signal {-status}"
+    more = ": the system does that when memory is short" if name == "SIGKILL" else ""
+    return f"was ended by {name}{more}"
 
 
-def _failed(what: str) -> FailedPrecondition:
+def failed(what: str) -> FailedPrecondition:
+    """An error of the command, or of what it wrote."""
     return FailedPrecondition("TRAINING_FAILED", what)

@@ -11,9 +11,15 @@ _OUT = "out-"
 
 
 def new_out(folder: Path) -> Path:
-    """A new folder for what the command writes."""
-    numbers = [int(path.name.removeprefix(_OUT)) for path in folder.glob(f"{_OUT}*")]
-    out = folder / f"{_OUT}{max(numbers, default=0) + 1}"
+    """A new folder for what the command writes; those of earlier attempts are removed."""
+    earlier = {
+        int(path.name.removeprefix(_OUT)): path
+        for path in folder.glob(f"{_OUT}*")
+        if path.name.removeprefix(_OUT).isdecimal()
+    }
+    for path in earlier.values():
+        shutil.rmtree(path, ignore_errors=True)
+    out = folder / f"{_OUT}{max(earlier, default=0) + 1}"
     out.mkdir(parents=True)
     return out
 

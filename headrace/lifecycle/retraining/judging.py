@@ -1,18 +1,26 @@
-"""Judges a new version: evaluated through the server, its metrics stored with it, its rules asked."""
+"""Judges a new version: evaluated through the server, kept with it, its rules asked."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import asyncio
+from dataclasses import dataclass
 from pathlib import Path
 
 from headrace.client import AsyncClient
-from headrace.gates import Reference, check_gate, is_smaller_better, judge
-from headrace.lifecycle.evaluation import Evaluation, evaluate
-from headrace.lifecycle.retraining.plan import Evaluate, invalid
-from headrace.state.annotation_records import Metric
-from headrace.state.gate_records import GateComparison, GateRecord
-
-STABLE = "stable"
+from headrace.gates import Reference, judge
+from headrace.lifecycle.evaluation import (
+    Difference,
+    Evaluation,
+    EvaluationData,
+    Question,
+    Task,
+    differences,
+    evaluate_version,
+    read_data,
+    report_files,
+    store,
+)
+from headrace.lifecycle.retraining.plan import Evaluate, gate_of, invalid
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,85 +31,73 @@ class Judgement:
     failed: tuple[str, ...] = ()
 
 
-def gate_of(asked: Evaluate, data_digest: str = "") -> GateRecord:
-    """The rules of a retraining file as a gate. Raises InvalidArgument (GATE_INVALID)."""
-    compared = tuple(
-        GateComparison(
-            each.metric,
-            "" if each.than == STABLE else each.than,
-            each.margin,
-            is_smaller_better(each.metric),
-        )
-        for each in asked.no_worse_than
-    )
-    gate = GateRecord(require=asked.require, no_worse_than=compared, data_digest=data_digest)
-    check_gate(gate)
-    return gate
-
-
 async def judged(
-    client: AsyncClient, model: str, asked: Evaluate, places: tuple[Path, Path], version: int
+    client: AsyncClient,
+    model: str,
+    asked: Evaluate,
+    places: tuple[Path, Path],
+    version: int,
+    stable: int,
 ) -> Judgement:
-    """Evaluate a version, store its metrics, and ask the rules; those it is compared with, too.
+    """Evaluate a version, and those that it is compared with, on the same rows; keep what was found.
 
-    Data are looked for in the first of `places`, then in the second.
+    Data are looked for in the first of `places`, then in the second. Raises what an evaluation raises.
     """
-    data = _data(asked.data, places)
-    found = await _evaluated(client, model, asked, data, version)
+    data = await asyncio.to_thread(read_data, data_of(asked.data, places))
+    question = _question(asked)
+    found = await _evaluated(client, model, version, data, question)
     gate = gate_of(asked, found.data_digest)
     references: dict[str, Reference | None] = {}
-    for than in {each.than for each in gate.no_worse_than}:
-        other = await _other(client, model, than)
-        if other in (0, version):
-            references[than] = None
-            continue
-        metrics = await _metrics_on(client, model, other, asked, data, found.data_digest)
-        references[than] = Reference(f"version {other}", metrics)
+    beside: list[Difference] = []
+    for than in dict.fromkeys(each.than for each in gate.no_worse_than):
+        number = await client.resolve(model, than) if than else stable
+        references[than] = None
+        if number not in (0, version):
+            other = await _evaluated(client, model, number, data, question)
+            await store(client, other)
+            references[than] = Reference(f"version {number}", other.metrics)
+            beside += _beside(asked, than, found, other)
     verdict = judge(gate, found.metrics, references)
-    return Judgement(_said(found), tuple(str(each) for each in verdict.failed))
+    said = (*verdict.lines(), *map(str, beside))
+    await store(client, found, await asyncio.to_thread(report_files, found, said))
+    return Judgement("; ".join([_said(found), *map(str, beside)]), tuple(map(str, verdict.failed)))
 
 
-async def _evaluated(
-    client: AsyncClient, model: str, asked: Evaluate, data: Path, version: int
-) -> Evaluation:
-    found = await evaluate(
-        client,
-        model,
-        data,
-        target=asked.target,
-        version=version,
-        task=asked.task or None,
-        slice_by=asked.slice_by,
-    )
-    digest, name = found.data_digest, found.data_name
-    metrics = tuple(replace(metric, data_digest=digest, data_name=name) for metric in found.metrics)
-    await client.annotate(model, version, metrics=metrics)
-    return replace(found, metrics=metrics)
-
-
-async def _metrics_on(
-    client: AsyncClient, model: str, version: int, asked: Evaluate, data: Path, digest: str
-) -> tuple[Metric, ...]:
-    """The metrics of another version on the same data: stored ones, else it is evaluated, too."""
-    stored = (await client.annotations(model, version)).metrics
-    same = tuple(each for each in stored if each.data_digest == digest)
-    wanted = {each.metric for each in asked.no_worse_than}
-    if wanted <= {each.name for each in same if not each.slice}:
-        return same
-    return (await _evaluated(client, model, asked, data, version)).metrics
-
-
-async def _other(client: AsyncClient, model: str, than: str) -> int:
-    return await client.resolve(model, than) if than else (await client.route(model)).stable
-
-
-def _data(name: str, places: tuple[Path, Path]) -> Path:
+def data_of(name: str, places: tuple[Path, Path]) -> Path:
+    """The data, in the first place that has them. Raises InvalidArgument (RETRAINING_INVALID)."""
     found = next((place / name for place in places if (place / name).exists()), None)
     if found is None:
         raise invalid(
             f"evaluate.data: there is no {name!r} in HEADRACE_OUT ({places[0]}) or {places[1]}"
         )
     return found
+
+
+def _question(asked: Evaluate) -> Question:
+    return Question(
+        (asked.target,),
+        output=asked.output,
+        task=Task(asked.task) if asked.task else None,
+        positive=asked.positive,
+        group_by=asked.group_by,
+        slice_by=asked.slice_by,
+        ignored=asked.ignore,
+    )
+
+
+async def _evaluated(
+    client: AsyncClient, model: str, number: int, data: EvaluationData, question: Question
+) -> Evaluation:
+    return await evaluate_version(client, await client.version(model, number), data, question)
+
+
+def _beside(
+    asked: Evaluate, than: str, found: Evaluation, other: Evaluation
+) -> tuple[Difference, ...]:
+    """The differences of the metrics that both have a value of for all rows; slices are in the verdict."""
+    wanted = {each.metric for each in asked.no_worse_than if each.than in (than, than or "stable")}
+    both = [name for name in sorted(wanted) if found.metric(name) and other.metric(name)]
+    return differences(found, other, tuple(both)) if found.task is other.task else ()
 
 
 def _said(found: Evaluation) -> str:

@@ -14,6 +14,7 @@ from typing import Protocol
 from headrace import errors
 
 LABEL = "headrace.retraining"
+UNDER_WAY = "RETRAINING_UNDER_WAY"
 RENEW_SECONDS = 300.0
 EXPIRE_SECONDS = 900.0
 _TRIES = 5
@@ -61,13 +62,13 @@ class Lease:
         for _ in range(_TRIES):
             found = await self.models.model(self.model)
             held = _read(found.labels.get(LABEL, ""))
-            is_live = held is not None and self.clock() - held.renewed_at < EXPIRE_SECONDS
+            is_live = held is not None and abs(self.clock() - held.renewed_at) < EXPIRE_SECONDS
             if held is not None and is_live and held.run != self.run and not over:
                 raise errors.FailedPrecondition(
-                    "RETRAINING_UNDER_WAY",
+                    UNDER_WAY,
                     f"run {held.run} retrains {self.model!r} (renewed "
-                    f"{self.clock() - held.renewed_at:.0f} s ago): wait for it; one that was killed counts "
-                    f"until {EXPIRE_SECONDS / 60:.0f} minutes after that; --take-over says that it is gone",
+                    f"{max(0.0, self.clock() - held.renewed_at):.0f} s ago): wait for it; one that was "
+                    f"killed counts for {EXPIRE_SECONDS / 60:.0f} minutes; --take-over says it is gone",
                     facts={"run": held.run},
                 )
             now = self.clock()
@@ -83,7 +84,7 @@ class Lease:
 
         Raises FailedPrecondition where another run took it over.
         """
-        if self.clock() - self.renewed_at > RENEW_SECONDS:
+        if not 0 <= self.clock() - self.renewed_at <= RENEW_SECONDS:
             await self.take()
 
     async def give_back(self) -> None:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from headrace.client.push import config_to_proto
 from headrace.errors import InvalidArgument
+from headrace.gates import check_gate, is_smaller_better
+from headrace.lifecycle.evaluation import Task
 from headrace.lifecycle.extras import from_extra
 from headrace.resource_names import check_alias_name, check_model_name
+from headrace.state.gate_records import GateComparison, GateRecord
+
+STABLE = "stable"
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 ALERT_KINDS = frozenset({"drift", "quality", "data_quality", "errors", "latency", "slower"})
@@ -27,9 +34,15 @@ class Trigger(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     labels: int = 0
     """So many labels of answers that came since the last run began (of the last 30 days at most)."""
     pause: str = "1h"
-    """Between the ends of one run and the beginning of the next, whatever triggers it."""
+    """Between the end of one run and the beginning of the next, whatever triggers it. After runs that were
+    not promoted, alerts and labels wait longer: twice as long after each more, 30 days at most."""
     poll: str = "30s"
     """How often the monitor is asked."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Return whether nothing would ever begin a run."""
+        return not (self.schedule or self.every or self.alerts or self.labels)
 
 
 class Train(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -58,8 +71,14 @@ class Evaluate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     data: str
     """A file or folder; relative to HEADRACE_OUT if it is there, else to this file."""
     target: str
-    slice_by: tuple[str, ...] = ()
     task: str = ""
+    output: str = ""
+    positive: str = ""
+    """Of two classes, the one that is looked for."""
+    group_by: str = ""
+    slice_by: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    """Columns that are no inputs."""
     require: tuple[str, ...] = ()
     """Each must hold: `accuracy >= 0.95`."""
     no_worse_than: tuple[Comparison, ...] = ()
@@ -81,9 +100,9 @@ class Canary(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Percent of the requests."""
     duration: str = msgspec.field(name="for", default="30m")
     min_requests: int = 0
-    """So many requests it must have answered, too; without them it is not promoted."""
+    """So many requests it must have answered, too; else it is not promoted. 0: time alone counts."""
     wait_for_requests: str = "1d"
-    """How long it may take until it has them."""
+    """How long after that it may take until it has them, and the monitor tells; then it is taken back."""
     max_error_rate: float | None = None
     """Of its requests, 0 to 1; over that it is taken back."""
     alerts: tuple[str, ...] = tuple(sorted(ALERT_KINDS))
@@ -109,6 +128,10 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     push: Push = Push()
     canary: Canary | None = None
     promote: Promote = Promote()
+    on_end: tuple[str, ...] = ()
+    """A command that is told how each run ended, in HEADRACE_OUTCOME and others."""
+    patience: str = "15m"
+    """How long a step waits for a registry, a replica or a route that is not to be had now."""
     ready_within: str = "10m"
     """How long replicas may take to load the new version."""
     keep_runs: int = 5
@@ -125,6 +148,27 @@ def read_plan(path: Path) -> Plan:
         raise invalid(f"{path}: {' '.join(str(error).split())}") from error
     _check(plan, path)
     return plan
+
+
+def digest_of(plan: Plan) -> str:
+    """The beginning of the SHA-256 of all that a file says."""
+    return sha256(msgspec.json.encode(plan)).hexdigest()[:16]
+
+
+def gate_of(asked: Evaluate, data_digest: str = "") -> GateRecord:
+    """The rules of a retraining file as a gate. Raises InvalidArgument (GATE_INVALID)."""
+    compared = tuple(
+        GateComparison(
+            each.metric,
+            "" if each.than == STABLE else each.than,
+            each.margin,
+            is_smaller_better(each.metric),
+        )
+        for each in asked.no_worse_than
+    )
+    gate = GateRecord(require=asked.require, no_worse_than=compared, data_digest=data_digest)
+    check_gate(gate)
+    return gate
 
 
 def seconds(text: str, what: str) -> float:
@@ -159,6 +203,9 @@ def _check(plan: Plan, path: Path) -> None:
         raise invalid(f"{path}: promote: nothing would name the new version: set route or aliases")
     if plan.canary is not None:
         _check_canary(plan.canary, path)
+    if plan.evaluate is not None:
+        _check_evaluate(plan.evaluate, path)
+    config_to_proto(plan.push.config)
     if plan.trigger.schedule:
         _check_schedule(plan.trigger.schedule, path)
 
@@ -169,6 +216,7 @@ def _durations(plan: Plan) -> list[tuple[str, str]]:
         ("trigger.poll", plan.trigger.poll),
         ("train.timeout", plan.train.timeout),
         ("ready_within", plan.ready_within),
+        ("patience", plan.patience),
     ]
     if plan.trigger.every:
         found.append(("trigger.every", plan.trigger.every))
@@ -186,6 +234,13 @@ def _check_canary(canary: Canary, path: Path) -> None:
         raise invalid(f"{path}: canary.max_error_rate is from 0 to 1, not {canary.max_error_rate}")
     if canary.min_requests < 0:
         raise invalid(f"{path}: canary.min_requests is 0 or more")
+
+
+def _check_evaluate(evaluate: Evaluate, path: Path) -> None:
+    """What would be found wrong after hours of training."""
+    gate_of(evaluate)
+    if evaluate.task not in ("", *Task):
+        raise invalid(f"{path}: evaluate.task is one of {', '.join(Task)}, not {evaluate.task!r}")
 
 
 def _check_schedule(schedule: str, path: Path) -> None:

@@ -72,13 +72,15 @@ def decide(canary: Canary, seen: Seen) -> Decision:
     counted = f"{seen.requests} requests, {seen.errors} errors in {seen.seconds:.0f} s"
     if seen.seconds < asked:
         return Decision(Next.WAIT, f"{counted} of {asked:.0f} s")
-    if not seen.is_known:
-        return Decision(Next.WAIT, "the monitor does not answer: nothing is known of the trial")
-    if seen.requests >= canary.min_requests:
+    if seen.is_known and seen.requests >= canary.min_requests:
         return Decision(Next.PROMOTE, counted)
-    if seen.seconds < asked + seconds(canary.wait_for_requests, "canary.wait_for_requests"):
-        return Decision(Next.WAIT, f"{counted}; {canary.min_requests} requests are asked for")
-    return Decision(Next.BACK, f"{counted}, and {canary.min_requests} requests were asked for")
+    lacks = f"{counted}, and {canary.min_requests} requests are asked for"
+    if not seen.is_known:
+        lacks = (
+            f"in {seen.seconds:.0f} s nothing is known of the trial: the monitor does not answer"
+        )
+    is_early = seen.seconds < asked + seconds(canary.wait_for_requests, "canary.wait_for_requests")
+    return Decision(Next.WAIT if is_early else Next.BACK, lacks)
 
 
 def _against(canary: Canary, seen: Seen) -> str:

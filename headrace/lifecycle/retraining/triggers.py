@@ -9,6 +9,8 @@ from headrace.lifecycle.extras import from_extra
 from headrace.lifecycle.retraining.plan import Trigger, seconds
 from headrace.lifecycle.retraining.trial import FiringAlert, firing
 
+_LONGEST_PAUSE_SECONDS = 30 * 86_400.0
+
 
 @dataclass(frozen=True, slots=True)
 class Situation:
@@ -23,17 +25,26 @@ class Situation:
     alerts: tuple[FiringAlert, ...] = ()
     labels: int = 0
     """Of answers that came since the last run began."""
+    unpromoted: int = 0
+    """So many of the last runs, one after the other, were not promoted."""
 
 
 def due(trigger: Trigger, known: Situation) -> str:
-    """Why a run is due now; '' where it is not."""
-    if known.last_ended and known.now < known.last_ended + seconds(trigger.pause, "trigger.pause"):
+    """Why a run is due now; '' where it is not.
+
+    What was at a time that is still to come was noted by a clock that went wrong, and counts as unknown.
+    """
+    pause = seconds(trigger.pause, "trigger.pause")
+    ended = known.last_ended if known.last_ended <= known.now else 0.0
+    if ended and known.now < ended + pause:
         return ""
-    since = known.last_began or known.followed_since
-    if trigger.schedule and known.now >= _next_time(trigger.schedule, since):
+    since = known.last_began if 0 < known.last_began <= known.now else known.followed_since
+    if trigger.schedule and known.now >= next_time(trigger.schedule, since):
         return f"schedule {trigger.schedule}"
     if trigger.every and known.now >= since + seconds(trigger.every, "trigger.every"):
         return f"every {trigger.every}"
+    if ended and known.now < ended + _longer(trigger, known.unpromoted):
+        return ""
     alert = firing(known.alerts, trigger.alerts, known.stable)
     if alert is not None:
         return f"alert {alert.rule}: {alert.summary}"
@@ -42,7 +53,16 @@ def due(trigger: Trigger, known: Situation) -> str:
     return ""
 
 
-def _next_time(schedule: str, after: float) -> float:
+def _longer(trigger: Trigger, unpromoted: int) -> float:
+    """The pause after runs that were not promoted: an alert that keeps firing tries less and less often."""
+    if not unpromoted:
+        return 0.0
+    least = max(seconds(trigger.pause, "trigger.pause"), seconds(trigger.poll, "trigger.poll"), 1.0)
+    return float(min(least * 2.0 ** min(unpromoted - 1, 30), _LONGEST_PAUSE_SECONDS))
+
+
+def next_time(schedule: str, after: float) -> float:
+    """The first time of a schedule after another, in seconds since the Unix epoch."""
     cronsim = from_extra("cronsim", "trigger.schedule")
     moment: datetime = next(cronsim.CronSim(schedule, datetime.fromtimestamp(after, UTC)))
     return moment.timestamp()

@@ -11,7 +11,8 @@ import psutil
 import pytest
 
 from headrace.errors import FailedPrecondition
-from headrace.lifecycle.retraining.commands import end_leftover, run_command
+from headrace.lifecycle.retraining.commands import end_all_of, run_command
+from headrace.lifecycle.retraining.output_log import OutputLog
 
 CHILD = """
 import pathlib, subprocess, sys, time
@@ -69,19 +70,52 @@ async def test_a_cancelled_run_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_run_left_is_ended(tmp_path: Path) -> None:
-    """By its id and when it began; another process with that id is left alone."""
-    log = tmp_path / "train.log"
-    process = subprocess.Popen(
-        [sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True
+    """By the folder that it was told to write to, whatever group it is in; others are left alone."""
+    mine, other = (
+        subprocess.Popen(
+            [sys.executable, "-c", "import time; time.sleep(60)"],
+            start_new_session=True,
+            env={"HEADRACE_OUT": str(tmp_path / name / "out-1")},
+        )
+        for name in ("r1", "r10")
     )
-    began = psutil.Process(process.pid).create_time()
-    log.with_suffix(".pid").write_text(f"{process.pid} {began - 100}")
-    end_leftover(log)
-    assert psutil.Process(process.pid).is_running()
-    log.with_suffix(".pid").write_text(f"{process.pid} {began}")
-    end_leftover(log)
-    asyncio.run(gone(process.pid))
-    process.wait()
+    end_all_of(tmp_path / "r1")
+    asyncio.run(gone(mine.pid))
+    assert other.poll() is None
+    end_all_of(tmp_path / "r10")
+    asyncio.run(gone(other.pid))
+    assert None not in (mine.poll(), other.poll())
+
+
+DAEMON = """
+import pathlib, subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+pathlib.Path("pids").write_text(str(child.pid))
+"""
+
+
+async def test_a_daemon_is_neither_waited_for_nor_left(tmp_path: Path) -> None:
+    """It has a session of its own, and the command's output open."""
+    log = tmp_path / "train.log"
+    told = {"HEADRACE_OUT": str(tmp_path / "out-1")}
+    await run_command([sys.executable, "-c", DAEMON], tmp_path, told, log, 30)
+    await gone(int((tmp_path / "pids").read_text()))
+
+
+async def test_a_command_that_the_system_killed(tmp_path: Path) -> None:
+    """The signal is named, and what mostly sends it."""
+    with pytest.raises(FailedPrecondition, match=r"ended by SIGKILL: .* memory is short"):
+        await run(tmp_path, "import os; os.kill(os.getpid(), 9)")
+
+
+def test_of_long_output_the_newest_is_kept(tmp_path: Path) -> None:
+    """Two parts of it at most."""
+    log = OutputLog(tmp_path / "train.log", part_bytes=10)
+    for number in range(100):
+        log.write(b"%04d\n" % number)
+    log.write(b"end")
+    log.close()
+    assert {"train.log": "end", "train.log.1": "0098\n0099\n"} == contents(tmp_path)
 
 
 def contents(folder: Path) -> dict[str, str]:

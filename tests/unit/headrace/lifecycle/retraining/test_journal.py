@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headrace.errors import DataLoss, Unavailable
 from headrace.lifecycle.retraining.journal import Event, Journal, Outcome, Step
 
 EVENTS = [
@@ -57,3 +59,38 @@ def test_a_cut_line_is_as_if_it_was_never_written(data: st.DataObject) -> None:
         assert kept + 1 == len(lines)
         assert whole.splitlines()[:kept] == lines[:kept]
         assert "r3" in Journal(Path(folder)).runs
+
+
+def test_looking_changes_nothing(tmp_path: Path) -> None:
+    """A line that is being written is not cut by who looks meanwhile; no folder is made by looking."""
+    journal = Journal(tmp_path)
+    journal.note(EVENTS[0])
+    path = tmp_path / "journal.jsonl"
+    half = path.read_bytes() + b'{"run":"r1"'
+    path.write_bytes(half)
+    assert ["r1"] == list(Journal(tmp_path).runs)
+    assert half == path.read_bytes()
+    assert {} == Journal(tmp_path / "none").runs
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.skipif(
+    not Path("/dev/full").exists(), reason="only some systems have a disk that is full"
+)
+def test_a_full_disk_is_told_and_nothing_half_is_kept(tmp_path: Path) -> None:
+    """It may heal: the same is noted once there is room."""
+    journal = Journal(tmp_path)
+    (tmp_path / "journal.jsonl").symlink_to("/dev/full")
+    with pytest.raises(Unavailable, match="cannot be written") as caught:
+        journal.note(EVENTS[0])
+    (tmp_path / "journal.jsonl").unlink()
+    journal.note(EVENTS[0])
+    assert ["r1"] == list(Journal(tmp_path).runs)
+    assert "JOURNAL_UNWRITABLE" == caught.value.reason
+
+
+def test_a_damaged_line_is_named(tmp_path: Path) -> None:
+    """With what to do about it."""
+    (tmp_path / "journal.jsonl").write_bytes(b'{"run":"r1","at":1.0}\nnonsense\n')
+    with pytest.raises(DataLoss, match=r"line 2 .*--state"):
+        Journal(tmp_path)

@@ -53,6 +53,10 @@ def test_a_file_says_all_of_it(tmp_path: Path) -> None:
         ("train: {", "train: {model: ../model.onnx, ", "must lie in HEADRACE_OUT"),
         ("max_error_rate: 0.01", "max_error_rate: 2", "from 0 to 1"),
         ("promote: {aliases: [champion]}", "promote: {aliases: [Champion]}", "alias name"),
+        ("accuracy >= 0.8", "accuracy >> 0.8", "accuracy >> 0.8"),
+        ("target: label", "target: label\n  task: guessing", "evaluate.task is one of binary"),
+        ("canary: {", "push: {config: {batchin: 1}}\ncanary: {", "serving config is malformed"),
+        ("canary: {", "patience: long\ncanary: {", "patience: 'long' is no duration"),
         ("model: census", "model: [census", "while parsing"),
     ],
 )
