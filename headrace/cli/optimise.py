@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +16,7 @@ from headrace.cli.error_report import EXIT_REFUSED
 from headrace.cli.evaluation_options import Classes, GroupBy, Positive
 from headrace.cli.named_versions import OfVersion, VersionName, named
 from headrace.cli.progress_bars import progress_bars
+from headrace.cli.sigterm import ended_by_sigterm
 from headrace.cli.table_options import listed
 
 if TYPE_CHECKING:
@@ -35,7 +33,6 @@ _METRICS = (
     "of a slice. Without one: the main one of the task."
 )
 
-_ENDED_BY_SIGNAL = 128
 
 MethodNames = Annotated[
     list[str] | None, typer.Option("--method", help=_METHODS, show_default="auto")
@@ -191,32 +188,8 @@ async def _optimised(
     from headrace.lifecycle.optimisation import optimise
 
     model, number = await named(client, name, version)
-    with progress_bars(cli) as bars, _ended_by_sigterm():
+    with progress_bars(cli) as bars, ended_by_sigterm():
         return await optimise(client, model, number, data, wishes, told=bars)
-
-
-@contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """Have SIGTERM end the command as Ctrl-C does: what was begun is cleared away."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    assert task is not None
-    ended: list[int] = []
-
-    def end() -> None:
-        ended.append(signal.SIGTERM)
-        task.cancel()
-
-    with suppress(NotImplementedError):  # on Windows
-        loop.add_signal_handler(signal.SIGTERM, end)
-    try:
-        yield
-    except asyncio.CancelledError:
-        if not ended:
-            raise
-        raise typer.Exit(_ENDED_BY_SIGNAL + ended[0]) from None
-    finally:
-        with suppress(NotImplementedError):
-            loop.remove_signal_handler(signal.SIGTERM)
 
 
 def _one_of(text: str, words: type, option: str) -> str:

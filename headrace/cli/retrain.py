@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +14,7 @@ import typer
 from headrace.cli import output
 from headrace.cli.command import Cli, command
 from headrace.cli.error_report import EXIT_REFUSED, printable
+from headrace.cli.sigterm import ended_by_sigterm
 
 if TYPE_CHECKING:
     from headrace.lifecycle.retraining.journal import Event, Journal, Run
@@ -120,7 +120,7 @@ async def _work(
     report: Callable[[Event], None] = _report
     if cli.as_json:
         report = _report_json if is_following else _silent
-    with held(folder), _ended_by_sigterm():
+    with held(folder), ended_by_sigterm():
         async with cli.client() as client:
             journal = Journal(folder)
             work = Retraining(client, plan, place, journal, report, _warn)
@@ -136,30 +136,6 @@ async def _work(
             except asyncio.CancelledError:
                 _warn(_interrupted(journal, file))
                 raise
-
-
-@contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """Have SIGTERM end the command as Ctrl-C does: the user's command is ended, the lease given back."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    assert task is not None
-    ended: list[int] = []
-
-    def end() -> None:
-        ended.append(signal.SIGTERM)
-        task.cancel()
-
-    with suppress(NotImplementedError):  # on Windows
-        loop.add_signal_handler(signal.SIGTERM, end)
-    try:
-        yield
-    except asyncio.CancelledError:
-        if not ended:
-            raise
-        raise typer.Exit(128 + ended[0]) from None
-    finally:
-        with suppress(NotImplementedError):
-            loop.remove_signal_handler(signal.SIGTERM)
 
 
 def _interrupted(journal: Journal, file: Path) -> str:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
-import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,85 +12,21 @@ import pytest
 
 from headrace import errors
 from headrace.client import AsyncClient
-from headrace.lifecycle.retraining.journal import Journal, Outcome, Step
-from tests.suite import RunningSuite, running_suite, without_settings
+from headrace.lifecycle.retraining.journal import Outcome, Step
+from tests.e2e.retraining import (
+    client_of,
+    ended,
+    journal,
+    outcomes,
+    retrain,
+    serving,
+    until,
+    written,
+)
+from tests.suite import running_suite
 from tests.unit.headrace.lifecycle.graphs import linear
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
-
-DATA = "a,b,label\n" + "\n".join(f"{i % 7},{i % 5},{int(i % 7 > i % 5)}" for i in range(70))
-TRAIN = """
-import json, os, pathlib, sys, time
-sys.path.insert(0, {root!r})
-from tests.unit.headrace.lifecycle.graphs import linear
-out = pathlib.Path(os.environ["HEADRACE_OUT"])
-weights = [[-1.0, 1.0], [1.0, -1.0]] if "good" in sys.argv else [[1.0, -1.0], [-1.0, 1.0]]
-time.sleep(float(os.environ.get("SLOW", "0")))
-out.joinpath("model.onnx").write_bytes(linear(weights, [0.1, 0.0]))
-out.joinpath("facts.json").write_text(json.dumps({{"metrics": {{"train_accuracy": 1.0}}}}))
-"""
-FILE = """
-model: census
-train: {{command: ["{{python}}", train.py, {kind}], environment: {{SLOW: "{slow}"}}}}
-evaluate:
-  data: test.csv
-  target: label
-  task: binary
-  no_worse_than: [{{metric: accuracy, than: stable, margin: 0.01}}]
-{more}
-promote: {{aliases: [champion]}}
-"""
-
-
-def written(folder: Path, kind: str, more: str = "", slow: float = 0) -> Path:
-    root = str(Path(__file__).resolve().parents[2])
-    (folder / "train.py").write_text(TRAIN.format(root=root))
-    (folder / "test.csv").write_text(DATA)
-    path = folder / "retrain.yaml"
-    path.write_text(FILE.format(kind=kind, more=more, slow=slow))
-    return path
-
-
-def client_of(suite: RunningSuite) -> AsyncClient:
-    return AsyncClient(
-        registry=suite.registry, inference=suite.inference, monitor=suite.monitor, actor="test"
-    )
-
-
-async def retrain(suite: RunningSuite, file: Path, *flags: str) -> asyncio.subprocess.Process:
-    addresses = [
-        f"--registry={suite.registry}",
-        f"--inference={suite.inference}",
-        f"--monitor={suite.monitor}",
-    ]
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "headrace.cli", "retrain", str(file), *addresses, *flags),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=without_settings(os.environ),
-        start_new_session=True,
-    )
-
-
-async def ended(process: asyncio.subprocess.Process) -> tuple[int, str]:
-    out, err = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, (out + err).decode()
-
-
-def journal(file: Path) -> Journal:
-    return Journal(file.parent / ".retrain-census")
-
-
-async def until(file: Path, step: Step) -> None:
-    """Wait until the newest run is at a step, or behind it."""
-    async with asyncio.timeout(60):
-        while True:
-            with suppress(FileNotFoundError):
-                text = (file.parent / ".retrain-census/journal.jsonl").read_text()
-                if f'"step":"{step}"' in text:
-                    return
-            await asyncio.sleep(0.01)
 
 
 async def test_runs_are_promoted_rejected_and_taken_back(tmp_path: Path) -> None:
@@ -131,12 +65,6 @@ async def test_runs_are_promoted_rejected_and_taken_back(tmp_path: Path) -> None
         assert expected == outcomes
 
 
-async def serving(client: AsyncClient) -> tuple[int, int]:
-    """The stable version, and the one that the alias names."""
-    stable = (await client.route("census")).stable
-    return stable, await client.resolve("census", "champion")
-
-
 async def ask_wrongly_until_it_ends(
     client: AsyncClient, process: asyncio.subprocess.Process, version: int
 ) -> None:
@@ -172,10 +100,6 @@ async def test_a_killed_run_goes_on_and_does_nothing_twice(tmp_path: Path) -> No
         assert (versions[0].number,) * 2 == await serving(client)
         assert (await client.route("census")).canary is None
         assert "headrace.retraining" not in (await client.model("census")).labels
-
-
-def outcomes(file: Path) -> list[Outcome | None]:
-    return [run.ended.outcome if run.ended else None for run in journal(file).runs.values()]
 
 
 @pytest.mark.toolchain

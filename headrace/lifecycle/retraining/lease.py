@@ -80,11 +80,13 @@ class Lease:
         )
 
     async def renew(self) -> None:
-        """Say that it is still held, where that was said long ago.
+        """Look whether it is still held, and say so again where that was said long ago.
 
-        Raises FailedPrecondition where another run took it over.
+        Raises FailedPrecondition (RETRAINING_UNDER_WAY) where another run took it over, NotFound.
         """
-        if not 0 <= self.clock() - self.renewed_at <= RENEW_SECONDS:
+        held = _read((await self.models.model(self.model)).labels.get(LABEL, ""))
+        is_mine = held is not None and held.run == self.run
+        if not is_mine or not 0 <= self.clock() - self.renewed_at <= RENEW_SECONDS:
             await self.take()
 
     async def give_back(self) -> None:

@@ -67,6 +67,8 @@ async def test_what_a_killed_run_left_expires_and_can_be_taken_over() -> None:
     first, second, third = (Lease(registry, "m", run, time) for run in ("r1", "r2", "r3"))
     await first.take()
     await second.take(over=True)
+    with pytest.raises(errors.FailedPrecondition, match="run r2 retrains"):
+        await first.renew()
     time.now += EXPIRE_SECONDS - 1
     with pytest.raises(errors.FailedPrecondition):
         await first.renew()
@@ -80,3 +82,13 @@ async def test_changes_of_others_in_between_are_survived_but_not_for_ever() -> N
     await Lease(Registry(interruptions=3), "m", "r1", Time()).take()
     with pytest.raises(errors.Aborted, match="try again"):
         await Lease(Registry(interruptions=99), "m", "r1", Time()).take()
+
+
+async def test_a_clock_that_was_wrong_holds_nobody_up() -> None:
+    """What was renewed in a future that is far off counts as nothing."""
+    registry, time = Registry(), Time()
+    time.now = 9e9
+    await Lease(registry, "m", "r1", time).take()
+    time.now = 1000.0
+    await Lease(registry, "m", "r2", time).take()
+    assert registry.record.labels[LABEL].startswith("r2 ")
