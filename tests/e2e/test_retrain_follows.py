@@ -19,7 +19,7 @@ from tests.e2e.retraining import client_of, journal, outcomes, retrain, serving,
 from tests.suite import RunningSuite, running_suite
 from tests.unit.headrace.lifecycle.graphs import linear
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.toolchain, pytest.mark.timeout(240)]
 
 BAD = linear([[1.0, -1.0], [-1.0, 1.0]], [0.1, 0.0], "logits")
 SETTINGS = {"HEADRACE_ALERT_SECONDS": "0.1", "HEADRACE_LABEL_SHARE": "1"}
@@ -94,7 +94,6 @@ async def test_what_begins_a_run(trigger: str, because: str, tmp_path: Path) -> 
         assert [Outcome.PROMOTED] == outcomes(file)
 
 
-@pytest.mark.toolchain
 async def test_an_alert_that_goes_on_firing_begins_less_and_less(tmp_path: Path) -> None:
     """What is no better is rejected, says so with its version, and the pause after it doubles."""
     async with (

@@ -16,7 +16,8 @@ Result = TypeVar("Result")
 _SOON = (errors.Unavailable, errors.DeadlineExceeded, errors.Aborted, errors.ResourceExhausted)
 _FINAL = frozenset({"VERSION_NOT_READY", "ANNOTATIONS_TOO_LARGE"})
 _OF_THE_STATE = frozenset({ROUTE_BUSY, "VERSION_NOT_SERVED"})
-_PAUSE_SECONDS = 2.0
+_FIRST_PAUSE_SECONDS = 0.1
+_LONGEST_PAUSE_SECONDS = 5.0
 
 
 def heals(error: errors.HeadraceError) -> bool:
@@ -43,15 +44,16 @@ async def patiently(
     told: Callable[[str], None],
 ) -> Result:
     """Do something again and again while what stands in its way may heal, which is told once each."""
-    until, said = 0.0, ""
+    until, said, pause = 0.0, "", _FIRST_PAUSE_SECONDS
     while True:
         try:
             return await action()
         except errors.HeadraceError as error:
             until = until or time.monotonic() + patience_seconds
-            if not heals(error) or time.monotonic() + _PAUSE_SECONDS > until:
+            if not heals(error) or time.monotonic() + pause > until:
                 raise
             if error.reason != said:
                 said = error.reason
                 told(f"{what} waits: {error.reason}: {error.message}")
-        await asyncio.sleep(_PAUSE_SECONDS)
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)

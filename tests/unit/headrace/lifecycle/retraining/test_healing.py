@@ -44,5 +44,5 @@ async def test_what_heals_is_waited_for_and_told_once() -> None:
     for error in (errors.NotFound("MODEL_NOT_FOUND", "gone"), errors.Unavailable("X", "away")):
         wrong.append(error)
         with pytest.raises(type(error)):
-            await patiently(action, "push", 1, told.append)
+            await patiently(action, "push", 0.05, told.append)
     assert 1 == len(told)
