@@ -36,7 +36,7 @@ pytestmark = [
     ),
 ]
 
-CARD = (WALK.parent / "hostile_card.md").read_bytes()
+CARD = (WALK.parent / "hostile_card.txt").read_bytes()
 REPORT = (WALK.parent / "hostile_report.html").read_bytes()
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
 PNG = base64.b64decode(
