@@ -85,7 +85,9 @@ async def test_the_log_waits_for_files_that_cannot_be_written(
 ) -> None:
     """It is trimmed when they were written, or when too many wait; the registry says so and serves on."""
     monkeypatch.setattr(change_log, "CHANGES_KEPT", 1)
-    monkeypatch.setattr(change_log.RedisChangeLog.__init__, "__defaults__", (1,))
+    monkeypatch.setattr(
+        change_log.RedisChangeLog.__init__, "__defaults__", (1, change_log.BYTES_KEPT)
+    )
     monkeypatch.setattr(audit_export, "RETRY_SECONDS", 0.02)
     monkeypatch.setattr(audit_export, "MOST_WAITING", 300)
     folder, keys = tmp_path / "audit", Keys(namespace)

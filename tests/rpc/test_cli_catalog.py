@@ -88,7 +88,7 @@ async def test_watch_shows_changes_as_they_are_made(
     file.write_bytes(onnx_file())
     async with open_shell(redis_url, namespace, tmp_path / "registry") as shell:
         await shell("model", "other", "--create")
-        await shell("push", "digits", str(file))
+        await shell("push", "digits", str(file), "--no-source")
         await shell("alias", "digits", "best", "1")
         told = await _lines(shell, 3, "watch", "--since", "0")
         only = await _lines(shell, 1, "watch", "digits", "--since=0", "--json")
@@ -106,7 +106,7 @@ async def test_aliases_move_together(redis_url: str, namespace: str, tmp_path: P
     file = tmp_path / "model.onnx"
     file.write_bytes(onnx_file())
     async with open_shell(redis_url, namespace, tmp_path / "registry") as shell:
-        await shell("push", "digits", str(file))
+        await shell("push", "digits", str(file), "--no-source")
         moved = await shell("alias", "digits", "best=1", "next=1", "--json")
         refused = await shell("alias", "digits", "best=1", "next=7", "more=1")
         unclear = await shell("alias", "digits", "best=1", "next")
