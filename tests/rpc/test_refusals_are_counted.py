@@ -19,6 +19,7 @@ from headrace.datatypes import Datatype
 from headrace.inference import grpc_service_pb2 as pb
 from headrace.state.records import QueuePolicy, ServingConfig, WarmUp
 from headrace_inference.adapters.telemetry import TelemetryBuffer
+from headrace_inference.domain.scheduling import requests
 from tests.rpc.grpc_fixtures import FRONTS, GrpcReplica, failure_of, open_grpc_replica, request
 from tests.rpc.rest_fixtures import ECHO, Model, arithmetic, echo
 from tests.rpc.test_endless_runs import PATIENCE_SECONDS, TURNS, Begun, counting, turns
@@ -191,6 +192,13 @@ def waiting_model(**queue: Any) -> Model:
     return replace(model, record=replace(model.record, config=config))
 
 
+@pytest.fixture
+def slow_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let calls be under way for longer than they are on a machine with cores to spare."""
+    monkeypatch.setattr(requests, "CLOCKS_DIFFER_NS", 2_000_000_000)
+
+
+@pytest.mark.usefixtures("slow_way")
 async def test_who_waits_in_vain_is_counted_alike(tmp_path: Path, front: str) -> None:
     """Deadlines, timeouts, callers who left and a full queue, behind a run that does not end."""
     begun = Begun()
@@ -226,6 +234,7 @@ async def test_who_waits_in_vain_is_counted_alike(tmp_path: Path, front: str) ->
     assert dict.fromkeys(reasons, TIMES) == errors
 
 
+@pytest.mark.usefixtures("slow_way")
 async def test_a_run_that_ends_at_its_callers_deadline_is_counted_as_that(
     tmp_path: Path, front: str
 ) -> None:
