@@ -117,14 +117,14 @@ async def asked(
     data = request_of(method, more).SerializeToString()
     call = _call(channel, method, path, data, metadata_of(key))
     try:
-        if method.server_streaming:
-            await call.read()
-            call.cancel()
-        else:
+        if not method.server_streaming:
             await call
+        elif await call.read() is not grpc.aio.EOF:  # it has answered, and would go on
+            call.cancel()
+            return ".", ""
     except grpc.aio.AioRpcError as error:
         return REFUSALS.get(error.code(), "."), error.details() or ""
-    if method.server_streaming and call.done() and not call.cancelled():
+    if method.server_streaming:  # it has ended, and how may come behind that
         code = await call.code()
         return REFUSALS.get(code, "."), await call.details()
     return ".", ""
