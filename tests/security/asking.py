@@ -109,10 +109,23 @@ def request_of(method: MethodDescriptor, more: Mapping[str, Any]) -> Message:
     return json_format.ParseDict(found, message, descriptor_pool=pool)
 
 
+_OF_GRPC_ITSELF = "Internal error from Core"
+"""The status that grpcio makes where a stream was refused while its first message was being sent."""
+
+
 async def asked(
     channel: grpc.aio.Channel, method: MethodDescriptor, key: str, **more: Any
 ) -> tuple[str, str]:
     """How a method answers a key: the letter, and the text of the error if there is one."""
+    found = await _asked(channel, method, key, **more)
+    while found[1] == _OF_GRPC_ITSELF:
+        found = await _asked(channel, method, key, **more)
+    return found
+
+
+async def _asked(
+    channel: grpc.aio.Channel, method: MethodDescriptor, key: str, **more: Any
+) -> tuple[str, str]:
     path = f"/{method.containing_service.full_name}/{method.name}"
     data = request_of(method, more).SerializeToString()
     call = _call(channel, method, path, data, metadata_of(key))
